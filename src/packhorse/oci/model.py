@@ -108,7 +108,7 @@ def decode_json(content: bytes, shape: type[_T], where: str) -> _T:
 
 def canonical_json(value: object) -> bytes:
     """Encode a value of ours the one way that gives the same bytes everywhere: sorted keys, no blanks, UTF-8."""
-    return msgspec.json.encode(value, order="sorted")
+    return msgspec.json.encode(value, enc_hook=_encode_hook, order="sorted")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,4 +128,11 @@ def _decode_hook(kind: type, value: object) -> object:
         except IntegrityError as error:
             raise ValueError(str(error)) from error
     message = f"no rule to read {kind.__name__}"
+    raise NotImplementedError(message)
+
+
+def _encode_hook(value: object) -> object:
+    if isinstance(value, Digest):
+        return str(value)
+    message = f"no rule to write {type(value).__name__}"
     raise NotImplementedError(message)
