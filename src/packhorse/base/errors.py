@@ -43,9 +43,7 @@ class PackhorseError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(
-        self, message: str, *, hint: str | None = None, failures: Sequence["PackhorseError"] = ()
-    ) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, failures: Sequence["PackhorseError"] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -39,7 +39,9 @@ def parse(content: bytes, media_type: str, where: str) -> Manifest | Index:
             for two things.
     """
     if media_type in media_types.DOCKER_SCHEMA1_TYPES:
-        message = f"{where} is in Docker's schema 1, which was withdrawn in 2019 and has no stable digest of its content"
+        message = (
+            f"{where} is in Docker's schema 1, which was withdrawn in 2019 and has no stable digest of its content"
+        )
         raise IntegrityError(message, hint="push the image again with a current client")
     if not media_types.is_metadata(media_type):
         message = f"{where} has the media type {media_type!r}, which is neither a manifest nor an index"
