@@ -1,6 +1,6 @@
 """Bytes and seconds as people read them: powers of two with the unit, rates in MB/s, rounded durations."""
 
-__all__ = ["KIB", "MIB", "GIB", "format_bytes", "format_duration", "format_rate"]
+__all__ = ["GIB", "KIB", "MIB", "format_bytes", "format_duration", "format_rate"]
 
 KIB = 1024
 MIB = 1024 * KIB
