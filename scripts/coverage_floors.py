@@ -100,7 +100,11 @@ def main(arguments: Sequence[str]) -> int:
     config = options.root / "pyproject.toml"
     floors = tomllib.loads(config.read_text(encoding="utf-8"))["tool"]["packhorse"]["coverage"]
     counts = read_counts(options.root / options.data, config, options.root.resolve() / "src" / "packhorse")
-    lines = compare(counts, floors)
+    try:
+        lines = compare(counts, floors)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(render(lines))
     return 0 if all(line.holds for line in lines) else 1
 
