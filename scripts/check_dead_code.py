@@ -6,14 +6,16 @@ enumerations (their names come from files). The tests do not count as users: cod
 """
 
 import ast
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vulture.core import Vulture
 
 _USERS = ("src", "corpus", "bench", "fuzz", "scripts", "e2e")
 _CONFIDENCE = 60
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _SHAPES = frozenset({"Struct", "Enum", "StrEnum", "IntEnum", "Flag", "IntFlag"})
 _DECORATORS = ["@pytest.fixture", "@*.command", "@*.group"]
 _NAMES = ["test_*", "pytest_*"]
@@ -29,7 +31,10 @@ def dead_code(folders: Sequence[Path], allowed: Path) -> list[str]:
     finder = Vulture(ignore_names=_NAMES, ignore_decorators=_DECORATORS)
     finder.scavenge([str(path) for path in (*folders, allowed)])
     files = sorted(file for folder in folders for file in folder.rglob("*.py"))
-    exempt = exempt_names(files)
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+    for name in quoted_names(trees.values()):
+        finder.used_names.add(name)
+    exempt = exempt_names(trees)
     return [
         f"{item.filename}:{item.first_lineno}: {item.message}"
         for item in finder.get_unused_code(min_confidence=_CONFIDENCE)
@@ -37,9 +42,17 @@ def dead_code(folders: Sequence[Path], allowed: Path) -> list[str]:
     ]
 
 
-def exempt_names(files: Iterable[Path]) -> set[tuple[str, str, int]]:
+def quoted_names(trees: Iterable[ast.Module]) -> Iterator[str]:
+    """Yield the names in annotations that are written as strings, which vulture does not read."""
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        annotations = (getattr(node, "annotation", None), getattr(node, "returns", None))
+        for part in (part for annotation in annotations if annotation is not None for part in ast.walk(annotation)):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield from _NAME.findall(part.value)
+
+
+def exempt_names(trees: Mapping[Path, ast.Module]) -> set[tuple[str, str, int]]:
     """Collect file, name and line of everything whose use vulture cannot see."""
-    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
     classes = {node.name: node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     return {
         (str(file.resolve()), name, line)

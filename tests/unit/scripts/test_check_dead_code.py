@@ -44,6 +44,11 @@ def test_parameters_are_left_to_the_linter(tree: Path, capsys: pytest.CaptureFix
     assert findings(tree, source, capsys) == []
 
 
+def test_names_in_quoted_annotations_are_used(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = 'from hashlib import _Hash, sha1\n\n\ndef f(a: list["_Hash | None"]):\n    pass\n\n\nf(1)\n'
+    assert findings(tree, source, capsys) == ["unused import 'sha1'"]
+
+
 def test_the_members_of_a_protocol_are_an_interface(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = (
         "from typing import Protocol\n\n\n"
