@@ -14,7 +14,7 @@ from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import CARRIES, Graph
 from packhorse.oci.model import Descriptor, Index, Manifest, canonical_json
-from packhorse.package.lock import Lock, LockedArtifact, LockedImage, LockedReferrer
+from packhorse.package.lock import Lock, LockedArtifact, LockedGit, LockedImage, LockedReferrer
 from packhorse.package.model import Package
 
 __all__ = [
@@ -39,9 +39,12 @@ __all__ = [
     "chart_piece",
     "definition_piece",
     "file_list",
+    "git_piece",
     "image_pieces",
     "index_file",
+    "package_descriptor",
     "package_index",
+    "rendering_title",
 ]
 
 BUNDLE_TYPE: Final = "application/vnd.packhorse.bundle.v1+json"
@@ -158,6 +161,23 @@ def chart_piece(
     return Piece("chart", blobs.add_manifest(manifest), name, (component,))
 
 
+def git_piece(blobs: Blobs, repository: LockedGit, bundle: bytes) -> Piece:
+    """Make the manifest of a git repository at one commit; its layer is a git bundle, which ``git clone`` reads."""
+    manifest = Manifest(
+        media_type=media_types.OCI_MANIFEST,
+        artifact_type=GIT_TYPE,
+        config=blobs.add(media_types.OCI_EMPTY, b"{}"),
+        layers=(_titled(blobs.add(GIT_BUNDLE_TYPE, bundle), f"{repository.name}.bundle"),),
+        annotations={"org.opencontainers.image.revision": repository.commit, NAME: repository.name},
+    )
+    return Piece("git", blobs.add_manifest(manifest), repository.name, (repository.component,))
+
+
+def rendering_title(component: str, name: str) -> str:
+    """The path under which the objects of a kustomization are carried."""
+    return f".packhorse/kustomizations/{component}/{name}.yaml"
+
+
 def image_pieces(image: LockedImage | LockedArtifact) -> list[Piece]:
     """Make the entries of one image or artifact: itself, and the referrers that travel with it."""
     kind: Kind = "image" if isinstance(image, LockedImage) else "artifact"
@@ -169,17 +189,20 @@ def image_pieces(image: LockedImage | LockedArtifact) -> list[Piece]:
     return [own, *(_referrer_piece(referrer, image.name) for referrer in image.referrers)]
 
 
-def package_index(blobs: Blobs, config: PackageConfig, pieces: Iterable[Piece]) -> Descriptor:
+def package_index(config: PackageConfig, pieces: Iterable[Piece]) -> Index:
     """Make the index of one package; its entries are sorted, the definition stands first."""
     metadata = config.definition.metadata
-    index = Index(
+    return Index(
         media_type=media_types.OCI_INDEX,
         artifact_type=PACKAGE_TYPE,
         manifests=tuple(piece.listed() for piece in sorted(pieces, key=_piece_order)),
         annotations={NAME: metadata.name, _VERSION: metadata.version},
     )
-    described = blobs.add_manifest(index)
-    return msgspec.structs.replace(described, annotations={NAME: metadata.name, _VERSION: metadata.version})
+
+
+def package_descriptor(blobs: Blobs, index: Index) -> Descriptor:
+    """Keep the index of a package, and describe it as the root lists it."""
+    return msgspec.structs.replace(blobs.add_manifest(index), annotations=index.annotations)
 
 
 def bundle_root(blobs: Blobs, packages: Iterable[Descriptor]) -> Descriptor:
