@@ -19,7 +19,7 @@ from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Graph, Node, read_verified, walk
 from packhorse.oci.manifest import check_manifest_size
-from packhorse.oci.model import Descriptor, Index, Manifest, decode_json
+from packhorse.oci.model import Descriptor, Index, Manifest, canonical_json, decode_json
 from packhorse.oci.ports import BlobStream
 from packhorse.oci.reference import Reference
 from packhorse.package.lock import LockedArtifact, LockedImage
@@ -31,6 +31,7 @@ MAX_METADATA_BYTES: Final = 64 * MIB
 MAX_CONFIG_BYTES: Final = 32 * MIB
 MAX_BLOBS: Final = 200_000
 _SIZE_FIELD: Final = slice(124, 136)
+_LOCKED_KINDS: Final[tuple[content.Kind, ...]] = ("image", "artifact", "referrer")
 
 
 class BundledPackage:
@@ -135,9 +136,8 @@ class Bundle:
     def images(self) -> Iterator[tuple[Reference, Descriptor]]:
         """Every image and artifact: the name a cluster asks for, and its descriptor as the package's index has it."""
         for package in self.packages:
-            for kind in ("image", "artifact"):
-                for entry in package.entries(kind):
-                    yield Reference.parse(entry.annotations[content.NAME]), entry
+            for entry in (*package.entries("image"), *package.entries("artifact")):
+                yield Reference.parse(entry.annotations[content.NAME]), entry
 
     def referrers(self) -> Iterator[tuple[Digest, Descriptor, str]]:
         """Every referrer: the digest that it is about, itself, and its tag in the older form or an empty text."""
@@ -320,8 +320,8 @@ def _check_package(package: BundledPackage, path: Path) -> None:
     """Hold the package's index against its lock: what is shown must be what is served."""
     items: list[LockedImage | LockedArtifact] = [*package.lock.images, *package.lock.artifacts]
     locked = [piece for item in items for piece in content.image_pieces(item)]
-    expected = sorted(str(piece.listed()) for piece in locked)
-    found = sorted(str(entry) for kind in ("image", "artifact", "referrer") for entry in package.entries(kind))
+    expected = sorted(canonical_json(piece.listed()) for piece in locked)
+    found = sorted(canonical_json(entry) for kind in _LOCKED_KINDS for entry in package.entries(kind))
     if expected != found:
         message = f"{path}: the images that package {package.name} lists are not those of its lock"
         raise IntegrityError(message)
