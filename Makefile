@@ -27,7 +27,7 @@ E2E_NEEDS := scripts/e2e_needs.sh
 # e2e talks across network namespaces of its own and waits for real nodes, which the unit tests' limits forbid.
 E2E_PYTEST := --force-enable-socket --timeout 1800
 
-say = @printf '\033[1m%s\033[0m\n' '== $(1)'
+say = @echo '== $(1)'
 
 .PHONY: help
 help: ## List the targets
