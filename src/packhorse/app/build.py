@@ -230,7 +230,7 @@ class _Assembly:
 
 def _write(assembly: _Assembly, names: PartFile, left: LeftOver | None, tree: tuple[Descriptor, Graph]) -> int:
     root, graph = tree
-    what, reporter = assembly.what, assembly.reporter
+    reporter = assembly.reporter
     index_content = content.index_file(root, assembly.packages)
     blobs = content.arrange(graph)
     layout = TarLayout(content.file_list(index_content, blobs))
@@ -242,7 +242,8 @@ def _write(assembly: _Assembly, names: PartFile, left: LeftOver | None, tree: tu
         fetched = sum(blob.size for blob in missing)
         failures = _fetch_all(assembly, writer, missing)
         if failures:
-            message = f"Could not fetch {len(failures)} of {len(blobs)} blobs; the other {len(blobs) - len(failures)} are kept."
+            kept = len(blobs) - len(failures)
+            message = f"Could not fetch {len(failures)} of {len(blobs)} blobs; the other {kept} are kept."
             raise PackhorseError.summarise(message, failures, hint="run packhorse build again; it goes on from here")
         reporter.phase("Sealing")
         writer.commit()

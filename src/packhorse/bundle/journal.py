@@ -23,7 +23,7 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A blob, or the front of one, that stands in the part file: ``filled`` of its ``size`` bytes, from ``offset`` on."""
+    """A blob, or its front, that stands in the part file: ``filled`` of its ``size`` bytes, from ``offset`` on."""
 
     offset: int
     size: int

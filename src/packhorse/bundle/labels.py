@@ -83,5 +83,4 @@ def _called(kind: str, name: str) -> str:
 def _platform(descriptor: Descriptor) -> str:
     if descriptor.platform is None or descriptor.platform.os == "unknown":
         return ""
-    text = str(descriptor.platform)
-    return text[len(_LINUX) :] if text.startswith(_LINUX) else text
+    return str(descriptor.platform).removeprefix(_LINUX)

@@ -1,4 +1,4 @@
-"""Small content sources that a bundle is made from: bytes in memory, files of a folder, a run of a file, and a choice."""
+"""Small content sources that a bundle is made from: bytes in memory, files of a folder, a run of a file, a choice."""
 
 import os
 from collections.abc import Mapping
