@@ -1,0 +1,93 @@
+"""What a registry's refusals mean: error bodies (distribution-spec, "Error Codes") and the messages made of them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packhorse.base.errors import RegistryError
+
+__all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "clean", "parse_error_body", "refusal"]
+
+MAX_ERROR_BODY_BYTES = 64 * 1024
+"""The most that is read of an error's body."""
+
+_MAX_SHOWN = 300
+_MAX_ERRORS = 5
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_PLAIN_TO_TLS = re.compile(r"HTTP request (was sent )?to an? HTTPS (server|port)", re.IGNORECASE)
+
+_MEANINGS: Mapping[int, str] = {
+    401: "it wants a login",
+    403: "access is denied",
+    404: "it does not have it",
+    405: "it does not do this",
+    413: "it is too large for it",
+    429: "too many requests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """One error of a registry's answer; both parts may be empty."""
+
+    code: str
+    message: str
+
+
+def clean(text: str) -> str:
+    """Make text from outside fit to be shown: no control characters, no turning of the writing's direction, bounded."""
+    text = _CONTROL.sub(" ", text).strip()
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+
+
+def parse_error_body(body: bytes) -> tuple[ErrorDetail, ...]:
+    """Read an error body: the errors of the specification's JSON, else the text itself as one, else nothing."""
+    text = body[:MAX_ERROR_BODY_BYTES].decode("utf-8", "replace")
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        shown = "" if text.lstrip().startswith("<") else clean(text)
+        return (ErrorDetail("", shown),) if shown else ()
+    errors = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(errors, list):
+        errors = [document]
+    found = (_detail(error) for error in errors[:_MAX_ERRORS] if isinstance(error, dict))
+    return tuple(detail for detail in found if detail.code or detail.message)
+
+
+def refusal(what: str, where: str, status: int, body: bytes, *, tries: int = 1) -> RegistryError:
+    """Build the error for an answer that is a refusal.
+
+    Args:
+        what: What was asked, as "read the manifest docker.io/library/redis:7.2".
+        where: The registry's URL.
+        status: The HTTP status.
+        body: What came with it, capped by the caller.
+        tries: How many times it was asked.
+    """
+    details = parse_error_body(body)
+    said = "; ".join(": ".join(part for part in (detail.code, detail.message) if part) for detail in details)
+    meaning = _MEANINGS.get(status, "the registry has a fault" if status >= 500 else "it refuses")  # noqa: PLR2004
+    after = f" after {tries} tries" if tries > 1 else ""
+    message = f"could not {what}\n  from {where}: {meaning}{after} (HTTP {status}{': ' + said if said else ''})"
+    return RegistryError(message, hint=_hint(status, where, body))
+
+
+def _detail(error: dict[str, Any]) -> ErrorDetail:
+    code, message = error.get("code"), error.get("message", error.get("error"))
+    return ErrorDetail(clean(code) if isinstance(code, str) else "", clean(message) if isinstance(message, str) else "")
+
+
+def _hint(status: int, where: str, body: bytes) -> str | None:
+    host = where.partition("://")[2].partition("/")[0]
+    if _PLAIN_TO_TLS.search(body[:1024].decode("latin-1")):
+        return f"{host} speaks TLS: do not name it with --plain-http, or write its URL with https"
+    if status in {401, 403}:
+        return f"log in first (docker login {host}, or podman login {host}), or check what the account may do"
+    if status == 404:  # noqa: PLR2004
+        return "check the name; many registries answer so for what needs a login, too"
+    if status == 413:  # noqa: PLR2004
+        return f"raise the size limit of {host} or of the proxy before it"
+    return None
