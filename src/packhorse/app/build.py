@@ -95,17 +95,18 @@ def build(what: BuildInput, materials: Materials, reporter: Reporter) -> BuildRe
     _check_lock(what)
     names = PartFile(what.output)
     left = LeftOver.find(names, boot_id())
+    aside = LeftOver.find(names.set_aside, boot_id())
     previous = _previous(what.output)
     try:
         assembly = _Assembly(what, materials, reporter)
-        assembly.keep(left, previous)
+        assembly.keep(left, aside, previous)
         root, graph = assembly.assemble()
         if previous is not None and previous.root.digest == root.digest and not _damaged(previous, what, reporter):
             return _result(what, root, graph, fetched=0, begun=begun, unchanged=True)
         fetched = _write(assembly, names, left, (root, graph))
         return _result(what, root, graph, fetched=fetched, begun=begun)
     finally:
-        for source in (left, previous):
+        for source in (left, aside, previous):
             if source is not None:
                 source.close()
 

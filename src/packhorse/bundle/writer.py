@@ -4,7 +4,6 @@ The places are known before the first byte arrives (:mod:`packhorse.bundle.tar_l
 other. A journal beside the part file remembers what is whole; the last act is fsync and rename.
 """
 
-import contextlib
 import errno
 import os
 import threading
@@ -48,6 +47,11 @@ class PartFile:
     def journal(self) -> Path:
         """What of it is whole."""
         return self.final.with_name(self.final.name + ".part.journal")
+
+    @property
+    def set_aside(self) -> "PartFile":
+        """Where a part file goes whose places are not those of the bundle any more; its blobs are copied from there."""
+        return PartFile(self.final.with_name(self.final.name + ".earlier"))
 
 
 class LeftOver:
@@ -109,10 +113,16 @@ class BundleWriter:
     def begin(self, left: LeftOver | None) -> None:
         """Open the part file, going on with the one that an earlier run left if every kept blob stands at its place.
 
+        One whose places are others is set aside; it stays readable through ``left``.
+
         Raises:
             PackhorseError: There is not enough space for the whole bundle.
         """
         goes_on = left is not None and self._same_places(left)
+        if left is not None and not goes_on:
+            aside = self._names.set_aside
+            self._names.part.replace(aside.part)
+            self._names.journal.replace(aside.journal)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if goes_on else os.O_TRUNC)
         self._fd = os.open(self._names.part, flags, 0o644)
         self._check_space()
@@ -185,7 +195,9 @@ class BundleWriter:
             os.fsync(directory)
         finally:
             os.close(directory)
-        self._names.journal.unlink(missing_ok=True)
+        for names in (self._names, self._names.set_aside):
+            names.part.unlink(missing_ok=True)
+            names.journal.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files; what was not committed stays for the next run."""
@@ -275,13 +287,6 @@ class BundleWriter:
             buffer = memoryview(bytearray(PIECE_BYTES))
             self._buffers.view = buffer
         return buffer
-
-
-def discard(names: PartFile) -> None:
-    """Remove what an earlier run left."""
-    for path in (names.part, names.journal):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
 
 
 def _wrong_length(descriptor: Descriptor, found: str) -> IntegrityError:
