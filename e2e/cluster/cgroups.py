@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from e2e.cluster.errors import BedError
-from e2e.cluster.process import is_alive, wait_until
+from e2e.cluster.process import wait_until
+from e2e.cluster.state import is_stale
 
 __all__ = ["create", "remove", "remove_stale"]
 
@@ -13,11 +14,7 @@ _REMOVE_SECONDS = 10.0
 
 
 def create(owner: str) -> str:
-    """Make the groups of the node that the process ``owner`` runs, and return their path below each hierarchy's root.
-
-    Args:
-        owner: The process by :func:`e2e.cluster.process.identity`, and anything behind a dot to tell its nodes apart.
-    """
+    """Make the groups of the node that ``owner`` runs, and return their path below each hierarchy's root."""
     name = _PREFIX + owner
     for hierarchy in _hierarchies():
         (hierarchy / name).mkdir(exist_ok=True)
@@ -48,7 +45,7 @@ def remove_stale() -> None:
     """Remove the groups of nodes whose owners died without doing it."""
     names = {group.name for hierarchy in _hierarchies() for group in hierarchy.glob(_PREFIX + "*")}
     for owner in {name.removeprefix(_PREFIX) for name in names}:
-        if not is_alive(owner.partition(".")[0]):
+        if is_stale(owner):
             remove(owner)
 
 

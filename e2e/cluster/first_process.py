@@ -35,8 +35,6 @@ def main() -> None:
     """Mount what the settings say, then wait for children for ever."""
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    # A peer group of its own: mounts made by the kubelet reach containers, and none reaches the machine.
-    mount("none", "/", flags=_MS_REC | _MS_SHARED)
     replace = settings["private"] | {path: path for path in settings["keep"]}
     # Once a private folder is in place, paths inside it name something else; descriptors still are what they were.
     sources = {target: os.open(source, os.O_PATH) for target, source in replace.items()}
@@ -49,6 +47,9 @@ def main() -> None:
         mount("overlay", target, kind="overlay", options=options)
     for target, source in settings["files"].items():
         mount(source, target, flags=_MS_BIND)
+    # From here on mounts of the kubelet reach containers. Last, so that each mount above is a peer group of its own:
+    # two binds of one file system in one group would show every later mount twice.
+    mount("none", "/", flags=_MS_REC | _MS_SHARED)
     Path(settings["ready"]).touch()
     while True:
         signal.sigwait({signal.SIGCHLD})
@@ -65,7 +66,7 @@ def collect() -> None:
 
 
 def mount(source: str, target: str, *, kind: str = "none", flags: int = 0, options: str = "") -> None:
-    """Call mount(2): the program of that name would resolve a descriptor's link to a path, and take the wrong folder."""
+    """Mount by the system call: the program would resolve a descriptor's link to a path, and take the wrong folder."""
     words = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode() or None)
     if _LIBC.mount(*words):
         number = ctypes.get_errno()

@@ -51,7 +51,11 @@ class _Blobs:
         if name not in self._written:
             _add_file(self._archive, f"blobs/sha256/{name}", content, 0o644)
             self._written.add(name)
-        return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": f"sha256:{name}", "size": len(content)}
+        return {
+            "mediaType": f"application/vnd.oci.image.{media_type}",
+            "digest": f"sha256:{name}",
+            "size": len(content),
+        }
 
     def add_json(self, media_type: str, document: dict[str, Any]) -> dict[str, Any]:
         """Store a JSON document and return its descriptor."""

@@ -8,7 +8,7 @@ import ctypes
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,7 +186,9 @@ class SiteNetwork:
         self.site.set("bridge/bridge-nf-call-iptables", 1)
 
     def _make_border(self) -> None:
-        self.site.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "wire", "netns", str(self._border.pid))
+        self.site.run(
+            "ip", "link", "add", "uplink", "type", "veth", "peer", "name", "wire", "netns", str(self._border.pid)
+        )
         for namespace, device, own, own_6 in (
             (self.site, "uplink", self._inside, self._inside_6),
             (self._border, "wire", self._outside, self._outside_6),

@@ -87,12 +87,12 @@ class Node:
             timeout_seconds=_START_SECONDS,
             watching=[self._namespaces],
         )
-        (self._first_process,) = _children(self._namespaces.pid)
+        (self.first_process,) = _children(self._namespaces.pid)
 
     def command(self, *argv: str | Path) -> list[str]:
         """Return the command line that runs ``argv`` on the node, in all its namespaces, with the node's programs."""
         return [
-            *("nsenter", f"--target={self._first_process}", "--net", "--mount", "--pid", "--"),
+            *("nsenter", f"--target={self.first_process}", "--net", "--mount", "--pid", "--"),
             *("env", f"PATH={self._programs}:{_system_path()}", *map(str, argv)),
         ]
 
@@ -128,9 +128,7 @@ class Node:
             BedError: It ended, or did not answer in time.
         """
         daemon = self.start("containerd", ["containerd"])
-        wait_until(
-            self._containerd_answers, "containerd to answer", timeout_seconds=_START_SECONDS, watching=[daemon]
-        )
+        wait_until(self._containerd_answers, "containerd to answer", timeout_seconds=_START_SECONDS, watching=[daemon])
 
     def start_kubelet(self, authority: Authority, kubeconfig: Path, cgroup: str) -> Daemon:
         """Start the kubelet."""
@@ -205,8 +203,13 @@ class Node:
         return {row[0]: row[2] for row in rows if not row[0].startswith("sha256:")}
 
     def close(self) -> None:
-        """End everything on the node at once."""
-        self._namespaces.kill()
+        """End everything on the node at once, and return when all of it has ended."""
+        if self._namespaces.is_running():
+            os.kill(self.first_process, signal.SIGKILL)
+        # unshare collects the first process, which the kernel lets end only after all the others in its namespace.
+        wait_until(
+            lambda: not self._namespaces.is_running(), "the node's processes to end", timeout_seconds=_START_SECONDS
+        )
         for daemon in self._daemons.values():
             daemon.kill()
 

@@ -1,0 +1,60 @@
+"""Installs what the stories take from the machine: ``python -m e2e.needs``. Does nothing where all is there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["main"]
+
+# What is looked for, and the Debian package that has it.
+_NEEDS = {
+    "conntrack": "conntrack",
+    "docker-registry": "docker-registry",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "mount": "mount",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "runc": "runc",
+    "skopeo": "skopeo",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+}
+_PLACES = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def main() -> int:
+    """Install what is missing; return the exit code."""
+    packages = _missing()
+    if not packages:
+        return 0
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.stderr.write(
+            f"e2e needs programs that are not here: {', '.join(packages)} (as Debian's packages are called)\n"
+            f"hint: run this as root: {' '.join(command)}\n"
+        )
+        return 1
+    print(f"Installing {' '.join(packages)}", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        # The lists may be older than the packages, or not there at all.
+        subprocess.run(["apt-get", "update"], env=environment, check=False)
+        subprocess.run(command, env=environment, check=False)
+    still = _missing()
+    if still:
+        sys.stderr.write(f"e2e: these packages could not be installed: {', '.join(still)}; apt-get's output says why\n")
+    return 1 if still else 0
+
+
+def _missing() -> list[str]:
+    return sorted(
+        package
+        for program, package in _NEEDS.items()
+        if not (Path(program).exists() if "/" in program else shutil.which(program, path=_PLACES))
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
