@@ -22,11 +22,6 @@ FUZZ_SECONDS ?= 60
 CHECK_FUZZ_SECONDS ?= 20
 # Extra arguments for pytest and the benchmark: make test ARGS="-k digest", make bench ARGS="--quick".
 ARGS ?=
-# What installs the programs e2e needs (apt packages, Go modules); it does nothing where they are there.
-E2E_NEEDS := $(PY) -m e2e.needs
-# e2e talks across network namespaces of its own and waits for real nodes, which the unit tests' limits forbid.
-E2E_PYTEST := --force-enable-socket --timeout 1800
-
 say = @echo '== $(1)'
 
 .PHONY: help
@@ -94,11 +89,11 @@ test: venv tools ## Run the unit, contract and property tests with their coverag
 .PHONY: e2e
 e2e: venv tools ## Run everything on a real Kubernetes with no road out (Linux, root)
 	$(call say,Installing what e2e needs)
-	$(E2E_NEEDS)
-	$(call say,Building the cluster's programs; nothing to do when they are there)
+	$(PY) -m e2e.needs
+	$(call say,Building Kubernetes (ten minutes the first time; nothing to do when it is there))
 	$(PY) -m e2e.cluster.build
 	$(call say,Running e2e)
-	$(PY) -m pytest e2e -p no:cacheprovider $(E2E_PYTEST) $(ARGS)
+	$(PY) -m pytest e2e $(ARGS)
 
 # --- Gates -------------------------------------------------------------------------------------------------------
 

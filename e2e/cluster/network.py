@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,10 +33,14 @@ class NetworkNamespace:
         self.name = name
         self._holder = Daemon(f"namespace {name}", ["unshare", "--net", "sleep", "infinity"], log)
         self._thread: ThreadPoolExecutor | None = None
-        wait_until(
-            self._is_held, f"the network namespace {name}", timeout_seconds=_START_SECONDS, watching=[self._holder]
-        )
-        self.run("ip", "link", "set", "lo", "up")
+        try:
+            wait_until(
+                self._is_held, f"the network namespace {name}", timeout_seconds=_START_SECONDS, watching=[self._holder]
+            )
+            self.run("ip", "link", "set", "lo", "up")
+        except BaseException:
+            self.close()
+            raise
 
     def _is_held(self) -> bool:
         # unshare becomes sleep once the namespace is there.
@@ -144,10 +149,14 @@ class SiteNetwork:
 
     def __init__(self, log: Path) -> None:
         """Make both namespaces and everything in them."""
-        self.site = NetworkNamespace("site", log)
-        self._border = NetworkNamespace("border", log)
-        self._make_lan()
-        self._make_border()
+        with ExitStack() as stack:
+            self.site = NetworkNamespace("site", log)
+            stack.callback(self.site.close)
+            self._border = NetworkNamespace("border", log)
+            stack.callback(self._border.close)
+            self._make_lan()
+            self._make_border()
+            stack.pop_all()
 
     def escaped_packets(self) -> int:
         """Count the packets that tried to leave so far."""

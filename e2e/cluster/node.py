@@ -81,12 +81,16 @@ class Node:
             ),
             logs / "node.log",
         )
-        wait_until(
-            (state / "ready").exists,
-            "the node's mounts",
-            timeout_seconds=_START_SECONDS,
-            watching=[self._namespaces],
-        )
+        try:
+            wait_until(
+                (state / "ready").exists,
+                "the node's mounts",
+                timeout_seconds=_START_SECONDS,
+                watching=[self._namespaces],
+            )
+        except BaseException:
+            self._namespaces.kill()
+            raise
         (self.first_process,) = _children(self._namespaces.pid)
 
     def command(self, *argv: str | Path) -> list[str]:
