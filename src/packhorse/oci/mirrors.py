@@ -16,6 +16,9 @@ __all__ = ["CATCH_ALL", "Location", "MirrorRule", "MirrorTable", "parse_mirror"]
 CATCH_ALL = "*"
 """The upstream of a rule that holds for every registry."""
 
+_THE_UPSTREAM = "*"
+"""As a rule's namespace: whatever registry is asked for."""
+
 PullBy = Literal["all", "digest", "tag"]
 
 
@@ -103,8 +106,8 @@ class MirrorTable:
 def parse_mirror(text: str) -> MirrorRule:
     """Read ``UPSTREAM=URL`` as the command line has it.
 
-    A path in the URL is put before the repository (``docker.io=http://10.0.0.5:5000/docker.io``); without one, the
-    mirror is told the upstream in the query parameter ``ns``, as containerd does.
+    A path in the URL is put before the repository (``docker.io=http://10.0.0.5:5000/docker.io``). Without one, or for
+    ``*``, the mirror is told the upstream in the query parameter ``ns``, as containerd does.
 
     Raises:
         ConfigError: It is not of this form.
@@ -121,22 +124,22 @@ def parse_mirror(text: str) -> MirrorRule:
         raise _refusal(text, "the mirror is no http or https URL")
     if parts.username is not None or parts.query or parts.fragment:
         raise _refusal(text, "the URL may have a host, a port and a path only")
-    mirror = Location(parts.netloc, parts.path.strip("/"), scheme=parts.scheme, is_mirror=True)
+    path = parts.path.strip("/")
+    namespace = _THE_UPSTREAM if not path or upstream == CATCH_ALL else None
+    mirror = Location(parts.netloc, path, scheme=parts.scheme, namespace=namespace, is_mirror=True)
     return MirrorRule(upstream.rstrip("/"), (mirror,))
 
 
 def _stand_ins(rule: MirrorRule, registry: str, name: str) -> Sequence[Location]:
-    rest = rule.rest_of(name) or ""
-    # A mirror with no path of its own for a part of a registry keeps the repository's full name.
-    whole = name.partition("/")[2]
-    return [
-        replace(
-            place,
-            repository=f"{place.repository}/{rest}".strip("/") if place.repository else whole,
-            namespace=None if place.repository else registry,
-        )
-        for place in rule.mirrors
-    ]
+    return [_stand_in(place, rule.rest_of(name) or "", registry, name) for place in rule.mirrors]
+
+
+def _stand_in(place: Location, rest: str, registry: str, name: str) -> Location:
+    namespace = registry if place.namespace == _THE_UPSTREAM else None
+    # Told the upstream, a mirror knows a repository by its whole name, as the upstream does.
+    if namespace is not None and not place.repository:
+        return replace(place, repository=name.partition("/")[2], namespace=namespace)
+    return replace(place, repository=f"{place.repository}/{rest}".strip("/"), namespace=namespace)
 
 
 def _upstream(rule: MirrorRule, upstream: Location, name: str) -> Location:
