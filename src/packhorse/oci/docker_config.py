@@ -8,14 +8,13 @@ import binascii
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from packhorse.base.errors import ConfigError
-from packhorse.oci.model import decode_json
 from packhorse.oci.reference import DEFAULT_REGISTRY
 from packhorse.oci.registry_settings import Credential
 

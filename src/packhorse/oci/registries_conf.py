@@ -1,4 +1,4 @@
-"""Reading containers' ``registries.conf``, version 2 (containers-registries.conf(5)): mirrors and blocked registries."""
+"""Reading containers' ``registries.conf`` version 2 (containers-registries.conf(5)): mirrors, blocked registries."""
 
 import tomllib
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class _Registry(msgspec.Struct, frozen=True, rename="kebab"):
 
 class _File(msgspec.Struct, frozen=True):
     registry: tuple[_Registry, ...] = ()
-    registries: msgspec.Raw | dict[str, object] | None = None
+    registries: dict[str, object] | None = None
 
 
 def read_registries_conf(files: Sequence[Path]) -> tuple[MirrorRule, ...]:
