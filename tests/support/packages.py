@@ -11,7 +11,7 @@ from packhorse.bundle.content import Blobs, PackageConfig
 from packhorse.bundle.sources import BytesSource
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
-from packhorse.oci.model import Descriptor, Index, Manifest, Platform, canonical_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, Manifest, Platform, canonical_json
 from packhorse.oci.ports import ContentSource
 from packhorse.package.lock import (
     Lock,
@@ -53,6 +53,7 @@ class Upstream:
         own = [self.layer(self._random.randrange(1, size)) for _ in range(layers)]
         config = {"architecture": architecture, "os": "linux", "config": {"Labels": {"n": str(self._random.random())}}}
         manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
             media_type=media_types.OCI_MANIFEST,
             config=self.blobs.add(CONFIG, canonical_json(config)),
             layers=(self.shared, *own),
@@ -62,7 +63,9 @@ class Upstream:
 
     def index(self, *children: Descriptor) -> Descriptor:
         """An index of manifests."""
-        return self.blobs.add_manifest(Index(media_type=media_types.OCI_INDEX, manifests=children))
+        return self.blobs.add_manifest(
+            Index(schema_version=SCHEMA_VERSION, media_type=media_types.OCI_INDEX, manifests=children)
+        )
 
     def absent(self, architecture: str) -> Descriptor:
         """A manifest that an index lists and nobody has."""
@@ -76,6 +79,7 @@ class Upstream:
     def signature(self, subject: Descriptor) -> Descriptor:
         """A referrer of a manifest."""
         manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
             media_type=media_types.OCI_MANIFEST,
             artifact_type="application/vnd.example.signature",
             config=self.blobs.add(media_types.OCI_EMPTY, b"{}"),

@@ -10,7 +10,7 @@ from packhorse.bundle.content import Blobs
 from packhorse.bundle.tar_layout import BLOCK, Entry, header_for, place
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
-from packhorse.oci.model import Descriptor, Index, canonical_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, canonical_json
 
 
 def seal(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
@@ -28,7 +28,9 @@ def seal(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
 
 def seal_tree(path: Path, blobs: Blobs, root: Descriptor, order: Iterable[Digest]) -> None:
     """Write a bundle whose ``index.json`` lists ``root`` alone, with these blobs after it."""
-    index = canonical_json(Index(media_type=media_types.OCI_INDEX, manifests=(root.plain(),)))
+    index = canonical_json(
+        Index(schema_version=SCHEMA_VERSION, media_type=media_types.OCI_INDEX, manifests=(root.plain(),))
+    )
     files = [(content.LAYOUT_FILE, content.LAYOUT_CONTENT), (content.INDEX_FILE, index)]
     files += [(content.blob_name(digest), blobs.content[digest]) for digest in order]
     seal(path, files)
@@ -36,16 +38,23 @@ def seal_tree(path: Path, blobs: Blobs, root: Descriptor, order: Iterable[Digest
 
 def bundle_index(blobs: Blobs, *children: Descriptor) -> Descriptor:
     """A root index over any children."""
-    node = Index(media_type=media_types.OCI_INDEX, artifact_type=content.BUNDLE_TYPE, manifests=children)
+    node = Index(
+        schema_version=SCHEMA_VERSION,
+        media_type=media_types.OCI_INDEX,
+        artifact_type=content.BUNDLE_TYPE,
+        manifests=children,
+    )
     return blobs.add_manifest(node)
 
 
 def nested(blobs: Blobs, depth: int) -> tuple[Descriptor, list[Digest]]:
     """A root over ``depth`` indexes that each list the next; returned with the order of the tar."""
-    child = blobs.add_manifest(Index(media_type=media_types.OCI_INDEX, manifests=()))
+    child = blobs.add_manifest(Index(schema_version=SCHEMA_VERSION, media_type=media_types.OCI_INDEX, manifests=()))
     order = [child.digest]
     for _ in range(depth):
-        child = blobs.add_manifest(Index(media_type=media_types.OCI_INDEX, manifests=(child,)))
+        child = blobs.add_manifest(
+            Index(schema_version=SCHEMA_VERSION, media_type=media_types.OCI_INDEX, manifests=(child,))
+        )
         order.append(child.digest)
     root = bundle_index(blobs, child)
     return root, [root.digest, *reversed(order)]

@@ -17,7 +17,7 @@ from packhorse.bundle import content
 from packhorse.bundle.reader import Bundle
 from packhorse.oci import media_types
 from packhorse.oci.graph import walk
-from packhorse.oci.model import Descriptor, Index, canonical_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, canonical_json
 from packhorse.oci.reference import Reference
 
 __all__ = ["Extracted", "extract_chart", "extract_file", "extract_image"]
@@ -50,7 +50,7 @@ def extract_image(bundle: Bundle, name: str, folder: Path) -> Extracted:
     named = msgspec.structs.replace(
         entry.plain(), annotations={"org.opencontainers.image.ref.name": str(reference.tag or reference.digest)}
     )
-    index = Index(media_type=media_types.OCI_INDEX, manifests=(named,))
+    index = Index(schema_version=SCHEMA_VERSION, media_type=media_types.OCI_INDEX, manifests=(named,))
     blobs = [*(node.descriptor for node in graph.nodes), *graph.blobs]
 
     def fill(target: Path) -> None:

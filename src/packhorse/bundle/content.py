@@ -13,7 +13,7 @@ from packhorse.bundle.tar_layout import Entry
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import CARRIES, Graph
-from packhorse.oci.model import Descriptor, Index, Manifest, canonical_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, Manifest, canonical_json
 from packhorse.package.lock import Lock, LockedArtifact, LockedGit, LockedImage, LockedReferrer
 from packhorse.package.model import Package
 
@@ -131,6 +131,7 @@ def definition_piece(
     layers = [_titled(yaml, "packhorse.yaml")]
     layers += [_titled(descriptor, path) for path, descriptor in files]
     manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
         media_type=media_types.OCI_MANIFEST,
         artifact_type=DEFINITION_TYPE,
         config=blobs.add(CONFIG_TYPE, canonical_json(config)),
@@ -153,6 +154,7 @@ def chart_piece(
         archive: The chart archive.
     """
     manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
         media_type=media_types.OCI_MANIFEST,
         config=blobs.add(media_types.HELM_CONFIG, canonical_json(metadata)),
         layers=(msgspec.structs.replace(archive, media_type=media_types.HELM_CHART),),
@@ -164,6 +166,7 @@ def chart_piece(
 def git_piece(blobs: Blobs, repository: LockedGit, bundle: bytes) -> Piece:
     """Make the manifest of a git repository at one commit; its layer is a git bundle, which ``git clone`` reads."""
     manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
         media_type=media_types.OCI_MANIFEST,
         artifact_type=GIT_TYPE,
         config=blobs.add(media_types.OCI_EMPTY, b"{}"),
@@ -193,6 +196,7 @@ def package_index(config: PackageConfig, pieces: Iterable[Piece]) -> Index:
     """Make the index of one package; its entries are sorted, the definition stands first."""
     metadata = config.definition.metadata
     return Index(
+        schema_version=SCHEMA_VERSION,
         media_type=media_types.OCI_INDEX,
         artifact_type=PACKAGE_TYPE,
         manifests=tuple(piece.listed() for piece in sorted(pieces, key=_piece_order)),
@@ -208,6 +212,7 @@ def package_descriptor(blobs: Blobs, index: Index) -> Descriptor:
 def bundle_root(blobs: Blobs, packages: Iterable[Descriptor]) -> Descriptor:
     """Make the root index. Its digest is the root digest of the bundle."""
     index = Index(
+        schema_version=SCHEMA_VERSION,
         media_type=media_types.OCI_INDEX,
         artifact_type=BUNDLE_TYPE,
         manifests=tuple(sorted(packages, key=lambda package: package.annotations[NAME])),
@@ -232,7 +237,9 @@ def index_file(root: Descriptor, packages: Iterable[Index]) -> bytes:
             continue
         entries.setdefault(annotations[_REF_NAME], msgspec.structs.replace(entry.plain(), annotations=annotations))
     named = [entries[name] for name in sorted(entries)]
-    return canonical_json(Index(media_type=media_types.OCI_INDEX, manifests=(root.plain(), *named)))
+    return canonical_json(
+        Index(schema_version=SCHEMA_VERSION, media_type=media_types.OCI_INDEX, manifests=(root.plain(), *named))
+    )
 
 
 def arrange(graph: Graph) -> list[Descriptor]:

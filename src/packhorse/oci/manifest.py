@@ -3,14 +3,12 @@
 from packhorse.base.errors import IntegrityError
 from packhorse.base.units import MIB, format_bytes
 from packhorse.oci import media_types
-from packhorse.oci.model import Descriptor, Index, Manifest, decode_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, Manifest, decode_json
 
 __all__ = ["MAX_MANIFEST_BYTES", "check_manifest_size", "parse", "successors"]
 
 MAX_MANIFEST_BYTES = 4 * MIB
 """The most that is read of one manifest: what every registry must accept (distribution-spec, "Pushing Manifests")."""
-
-_SCHEMA_VERSION = 2
 
 
 def check_manifest_size(descriptor: Descriptor) -> None:
@@ -51,8 +49,8 @@ def parse(content: bytes, media_type: str, where: str) -> Manifest | Index:
     if node.media_type is not None and node.media_type != media_type:
         message = f"{where} says of itself that it is {node.media_type!r}; its descriptor says {media_type!r}"
         raise IntegrityError(message)
-    if node.schema_version != _SCHEMA_VERSION:
-        message = f"{where} has schemaVersion {node.schema_version}; expected {_SCHEMA_VERSION}"
+    if node.schema_version != SCHEMA_VERSION:
+        message = f"{where} has schemaVersion {node.schema_version}; expected {SCHEMA_VERSION}"
         raise IntegrityError(message)
     _check_sizes(node, where)
     return node

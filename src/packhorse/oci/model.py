@@ -11,9 +11,12 @@ import msgspec
 from packhorse.base.errors import IntegrityError, PackhorseError
 from packhorse.oci.digest import Digest
 
-__all__ = ["Descriptor", "Index", "Manifest", "Platform", "canonical_json", "decode_json"]
+__all__ = ["SCHEMA_VERSION", "Descriptor", "Index", "Manifest", "Platform", "canonical_json", "decode_json"]
 
 _T = TypeVar("_T")
+
+SCHEMA_VERSION = 2
+"""Of every manifest and index (image-spec, "schemaVersion"); what Packhorse makes always says it."""
 
 
 class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,9 +66,9 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
     """An image or artifact manifest (image-spec, manifest.md; Docker's schema 2 has the same shape)."""
 
+    schema_version: int
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    schema_version: int = 2
     media_type: str | None = None
     artifact_type: str | None = None
     subject: Descriptor | None = None
@@ -75,8 +78,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", 
 class Index(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
     """An index of manifests (image-spec, image-index.md; Docker's manifest list has the same shape)."""
 
+    schema_version: int
     manifests: tuple[Descriptor, ...]
-    schema_version: int = 2
     media_type: str | None = None
     artifact_type: str | None = None
     subject: Descriptor | None = None
