@@ -1,0 +1,93 @@
+"""OCI image layouts on disk, written and read by the letter of the image specification."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from corpus.errors import CorpusError
+
+__all__ = ["Descriptor", "Layout", "NAME_ANNOTATION"]
+
+NAME_ANNOTATION = "org.opencontainers.image.ref.name"
+
+Descriptor = dict[str, object]
+"""A descriptor of the image specification, as JSON values."""
+
+
+def _as_json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One layout: blobs by digest, and an index of what they are called."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path) -> "Layout":
+        """Make an empty layout in ``folder``, which may be there."""
+        (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        (folder / "oci-layout").write_bytes(_as_json({"imageLayoutVersion": "1.0.0"}))
+        layout = cls(folder)
+        layout.write_index([])
+        return layout
+
+    def blob(self, digest: str) -> Path:
+        """Give the path of the blob with ``digest`` (``sha256:…``)."""
+        algorithm, _, encoded = digest.partition(":")
+        return self.folder / "blobs" / algorithm / encoded
+
+    def add_json(self, media_type: str, value: Mapping[str, object]) -> Descriptor:
+        """Store ``value`` as a blob and give its descriptor."""
+        data = _as_json(value)
+        digest = f"sha256:{sha256(data).hexdigest()}"
+        self.blob(digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+    def link_blob(self, digest: str, source: Path) -> None:
+        """Put the file ``source`` here as the blob ``digest``: as a hard link, or a copy where that cannot be."""
+        target = self.blob(digest)
+        if target.exists():
+            return
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            draft.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, draft)
+        draft.replace(target)
+
+    def write_index(self, manifests: Sequence[Descriptor]) -> None:
+        """Write ``index.json`` with ``manifests`` in the order given."""
+        media_type = "application/vnd.oci.image.index.v1+json"
+        index = {"schemaVersion": 2, "mediaType": media_type, "manifests": list(manifests)}
+        draft = self.folder / ".index.json"
+        draft.write_bytes(_as_json(index))
+        draft.replace(self.folder / "index.json")
+
+    def named(self) -> Iterator[tuple[str, Descriptor]]:
+        """Yield the names of ``index.json`` with their descriptors.
+
+        Raises:
+            CorpusError: An entry has no name.
+        """
+        for descriptor in json.loads((self.folder / "index.json").read_bytes())["manifests"]:
+            name = descriptor.get("annotations", {}).get(NAME_ANNOTATION)
+            if name is None:
+                raise CorpusError(f"Expected a name for {descriptor['digest']} in {self.folder}/index.json, found none.")
+            yield name, descriptor
+
+    def read_json(self, digest: str) -> dict[str, object]:
+        """Read a blob that is JSON."""
+        value: dict[str, object] = json.loads(self.blob(digest).read_bytes())
+        return value
+
+    def take_in(self, other: "Layout") -> list[Descriptor]:
+        """Put all blobs of ``other`` here too, and give its named descriptors."""
+        for path in sorted((other.folder / "blobs" / "sha256").iterdir()):
+            self.link_blob(f"sha256:{path.name}", path)
+        return [descriptor for _, descriptor in other.named()]

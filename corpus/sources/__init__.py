@@ -1,0 +1,8 @@
+"""Where the files of layers come from: one module per kind of package."""
+
+from corpus.sources.debian import Debian
+from corpus.sources.files import Folders, Links, Texts, Together, Tree
+from corpus.sources.golang import GoProgram
+from corpus.sources.wheels import Wheel
+
+__all__ = ["Debian", "Folders", "GoProgram", "Links", "Texts", "Together", "Tree", "Wheel"]

@@ -1,0 +1,81 @@
+"""Layers from Go programs: a pinned module, built statically for each platform."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpus.entries import Entry
+from corpus.errors import CorpusError
+from corpus.workshop import Workshop, key_of
+
+__all__ = ["GoProgram"]
+
+_MODULE_FILE = """module corpus
+
+go {language}
+
+require {module} {version}
+
+tool {package}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GoProgram:
+    """One program of a module at an exact version, or of a folder of this repository that is a module."""
+
+    package: str
+    """The import path of the program: ``example.org/module/cmd/program``."""
+    target: str
+    """Absolute path in the image."""
+    module: str = ""
+    version: str = ""
+    folder: Path | None = None
+    """The module's own folder; then ``module`` and ``version`` stay empty."""
+    link_flags: tuple[str, ...] = ("-s", "-w")
+
+    def identity(self, platform: str, workshop: Workshop) -> Mapping[str, object]:
+        """The module's version or the hash of its folder, the flags, and the version of Go."""
+        where = self._folder_key() if self.folder else f"{self.module}@{self.version}"
+        compiler = workshop.run(["go", "env", "GOVERSION"]).strip()
+        flags = list(self.link_flags)
+        return {"go": where, "package": self.package, "target": self.target, "flags": flags, "compiler": compiler}
+
+    def entries(self, platform: str, workshop: Workshop) -> Iterator[Entry]:
+        """The program, of mode 0755."""
+        final = workshop.cache / "go" / key_of({**self.identity(platform, workshop), "platform": platform})
+        if not final.exists():
+            workshop.tell(f"Building {self.package} for {platform}")
+            with workshop.making(final) as draft:
+                self._build(draft, platform, workshop)
+        program = final / "program"
+        with program.open("rb") as content:
+            yield Entry(self.target.strip("/"), "file", 0o755, size=program.stat().st_size, content=content)
+
+    def _build(self, draft: Path, platform: str, workshop: Workshop) -> None:
+        system, _, architecture = platform.partition("/")
+        environment = {
+            "CGO_ENABLED": "0",
+            "GOOS": system,
+            "GOARCH": architecture,
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "-mod=mod",
+            "GOWORK": "off",
+        }
+        output = draft / "program"
+        build = ["go", "build", "-trimpath", "-ldflags", " ".join(self.link_flags), "-o", output, self.package]
+        if self.folder:
+            workshop.run(build, cwd=self.folder, environment={**environment, "GOFLAGS": "-mod=readonly"})
+            return
+        source = draft / "module"
+        source.mkdir()
+        language = workshop.run(["go", "env", "GOVERSION"]).strip().removeprefix("go").partition(" ")[0]
+        text = _MODULE_FILE.format(language=language, module=self.module, version=self.version, package=self.package)
+        (source / "go.mod").write_text(text, encoding="utf-8")
+        workshop.run(build, cwd=source, environment=environment)
+
+    def _folder_key(self) -> str:
+        if self.folder is None or not (self.folder / "go.mod").exists():
+            raise CorpusError(f"Expected a Go module in {self.folder}, found no go.mod.")
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return key_of({str(path.relative_to(self.folder)): path.read_text(encoding="utf-8") for path in files})
