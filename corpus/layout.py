@@ -10,7 +10,7 @@ from pathlib import Path
 
 from corpus.errors import CorpusError
 
-__all__ = ["Descriptor", "Layout", "NAME_ANNOTATION"]
+__all__ = ["NAME_ANNOTATION", "Descriptor", "Layout"]
 
 NAME_ANNOTATION = "org.opencontainers.image.ref.name"
 
@@ -78,7 +78,9 @@ class Layout:
         for descriptor in json.loads((self.folder / "index.json").read_bytes())["manifests"]:
             name = descriptor.get("annotations", {}).get(NAME_ANNOTATION)
             if name is None:
-                raise CorpusError(f"Expected a name for {descriptor['digest']} in {self.folder}/index.json, found none.")
+                raise CorpusError(
+                    f"Expected a name for {descriptor['digest']} in {self.folder}/index.json, found none."
+                )
             yield name, descriptor
 
     def read_json(self, digest: str) -> dict[str, object]:

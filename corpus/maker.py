@@ -156,7 +156,9 @@ def _layer_suffix(image: Image) -> str:
     if image.format == "oci":
         return way.oci_suffix
     if way.docker_suffix is None:
-        raise CorpusError(f"Expected a compression that Docker's schema 2 knows, found {way.name} in {image.reference}.")
+        raise CorpusError(
+            f"Expected a compression that Docker's schema 2 knows, found {way.name} in {image.reference}."
+        )
     return way.docker_suffix
 
 

@@ -5,7 +5,6 @@ mirror ``HOST=http://REGISTRY/HOST`` finds it under its own path.
 """
 
 import http.client
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -16,8 +15,7 @@ from corpus.layout import Descriptor, Layout
 __all__ = ["hosts", "push"]
 
 _TIMEOUT_SECONDS = 60
-_CREATED, _OK = 201, 200
-_ACCEPTED = 202
+_OK, _CREATED, _ACCEPTED, _NOT_FOUND = 200, 201, 202, 404
 
 
 def hosts(layout: Layout) -> list[str]:
@@ -91,7 +89,7 @@ def _list(manifest: dict[str, object], name: str) -> Iterable[Descriptor]:
 
 def _push_blob(connection: http.client.HTTPConnection, layout: Layout, repository: str, blob: Descriptor) -> None:
     digest = str(blob["digest"])
-    if _ask(connection, "HEAD", f"/v2/{repository}/blobs/{digest}", (_OK, 404)).status == _OK:
+    if _ask(connection, "HEAD", f"/v2/{repository}/blobs/{digest}", (_OK, _NOT_FOUND)).status == _OK:
         return
     begun = _ask(connection, "POST", f"/v2/{repository}/blobs/uploads/", (_ACCEPTED,))
     location = urlsplit(begun.headers["Location"])
@@ -101,7 +99,7 @@ def _push_blob(connection: http.client.HTTPConnection, layout: Layout, repositor
         _ask(connection, "PUT", f"{location.path}?{query}", (_CREATED,), stream, headers)
 
 
-def _ask(  # noqa: PLR0913, PLR0917 - the parts of one request
+def _ask(
     connection: http.client.HTTPConnection,
     method: str,
     path: str,

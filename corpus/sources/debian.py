@@ -68,16 +68,16 @@ class Debian:
             records.append(entries.file(f"var/lib/dpkg/status.d/{name}", control.encode()))
         yield from records
 
+    def everything(self) -> tuple[str, ...]:
+        """Give the packages asked for by this layer and by all below it."""
+        return (*(self.on.everything() if self.on else ()), *self.packages)
+
     def _chosen(self, platform: str, workshop: Workshop) -> list[str]:
         archives = _Archives(workshop, platform.partition("/")[2])
-        below = set(archives.resolve(self._all_below()))
-        return [package for package in archives.resolve(self._everything()) if package not in below and self._wants(package)]
-
-    def _all_below(self) -> tuple[str, ...]:
-        return self.on._everything() if self.on else ()
-
-    def _everything(self) -> tuple[str, ...]:
-        return (*self._all_below(), *self.packages)
+        below = set(archives.resolve(self.on.everything() if self.on else ()))
+        return [
+            package for package in archives.resolve(self.everything()) if package not in below and self._wants(package)
+        ]
 
     def _wants(self, package: str) -> bool:
         return package.partition("=")[0] not in self.without
@@ -201,9 +201,10 @@ def _unpacking(package: Path) -> Iterator[tarfile.TarFile]:
     try:
         process = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE)
     except FileNotFoundError as error:
-        raise CorpusError('Expected the program "dpkg-deb" on PATH, found none: this needs Debian or Ubuntu.') from error
-    with process:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            yield archive
+        raise CorpusError(
+            'Expected the program "dpkg-deb" on PATH, found none: this needs Debian or Ubuntu.'
+        ) from error
+    with process, tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+        yield archive
     if process.returncode != 0:
         raise CorpusError(f"Expected a Debian package, found that dpkg-deb cannot read {package}.")

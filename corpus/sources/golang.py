@@ -36,6 +36,7 @@ class GoProgram:
 
     def identity(self, platform: str, workshop: Workshop) -> Mapping[str, object]:
         """The module's version or the hash of its folder, the flags, and the version of Go."""
+        del platform
         where = self._folder_key() if self.folder else f"{self.module}@{self.version}"
         compiler = workshop.run(["go", "env", "GOVERSION"]).strip()
         flags = list(self.link_flags)
@@ -63,7 +64,8 @@ class GoProgram:
             "GOWORK": "off",
         }
         output = draft / "program"
-        build = ["go", "build", "-trimpath", "-ldflags", " ".join(self.link_flags), "-o", output, self.package]
+        link_flags = " ".join(self.link_flags)
+        build = ["go", "build", "-trimpath", "-ldflags", link_flags, "-o", str(output), self.package]
         if self.folder:
             workshop.run(build, cwd=self.folder, environment={**environment, "GOFLAGS": "-mod=readonly"})
             return

@@ -65,7 +65,9 @@ class Wheel:
                 self._download(draft, platform, expected, workshop)
         wheels = list(final.glob("*.whl"))
         if len(wheels) != 1 or sha256(wheels[0].read_bytes()).hexdigest() != expected:
-            raise CorpusError(f"Expected the wheel sha256:{expected} in {final}, found other bytes: remove that folder.")
+            raise CorpusError(
+                f"Expected the wheel sha256:{expected} in {final}, found other bytes: remove that folder."
+            )
         return wheels[0]
 
     def _download(self, folder: Path, platform: str, expected: str, workshop: Workshop) -> None:
