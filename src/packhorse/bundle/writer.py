@@ -28,6 +28,10 @@ PIECE_BYTES: Final = MIB
 """What one thread receives, hashes and writes at a time. Measured: 4 MiB takes twice as long (cache), 128 KiB 1.2
 times."""
 
+_WRITEBACK_STEP: Final = 8 * MIB
+"""How often the kernel is asked to begin writing to the disk what one thread has written. Without it the last fsync
+waits for all of it: measured on 850 MB, 0.36 s instead of 0.03 s."""
+
 _JOURNAL_STEP: Final = 64 * MIB
 """How much of one blob may be lost to a kill."""
 
@@ -172,6 +176,8 @@ class BundleWriter:
                     self._write(buffer[:count], member.offset + done)
                     done += count
                     progress(count)
+                    if done % _WRITEBACK_STEP < count:
+                        self._begin_writeback(member.offset + done)
                     if done - recorded >= _JOURNAL_STEP:
                         recorded = done
                         self._record(descriptor.digest, member, done)
@@ -268,6 +274,12 @@ class BundleWriter:
                 offset += count
         except OSError as error:
             raise _disk_error(error, self._names.part) from error
+
+    def _begin_writeback(self, end: int) -> None:
+        # Dirty pages are given to the disk and stay cached; only where they are clean already are they let go.
+        if hasattr(os, "posix_fadvise"):
+            start = max(0, end - _WRITEBACK_STEP)
+            os.posix_fadvise(self._fd, start, end - start, os.POSIX_FADV_DONTNEED)
 
     def _check_space(self) -> None:
         have = os.fstat(self._fd).st_blocks * 512
