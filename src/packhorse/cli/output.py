@@ -38,8 +38,13 @@ def print_json(data: Mapping[str, Any], *, schema_version: int = _SCHEMA_VERSION
         data: What the verb has to tell; msgspec structs, dataclasses and tuples in it are written as JSON.
         schema_version: Raised by a verb whose keys change their meaning or go away; a new key needs no new version.
     """
-    plain = msgspec.to_builtins({"schemaVersion": schema_version, **data}, str_keys=True)
+    plain = msgspec.to_builtins({"schemaVersion": schema_version, **data}, str_keys=True, enc_hook=_own_type)
     click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def _own_type(value: object) -> str:
+    """Write one of our own string types (a digest, a reference) as text."""
+    return str(value)
 
 
 def table_lines(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Iterator[str]:
