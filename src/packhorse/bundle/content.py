@@ -53,7 +53,7 @@ DEFINITION_TYPE: Final = "application/vnd.packhorse.definition.v1+json"
 CONFIG_TYPE: Final = "application/vnd.packhorse.package.config.v1+json"
 FILE_TYPE: Final = "application/vnd.packhorse.file.v1"
 GIT_TYPE: Final = "application/vnd.packhorse.git.v1+json"
-GIT_BUNDLE_TYPE: Final = "application/vnd.packhorse.git.bundle.v3"
+GIT_BUNDLE_TYPE: Final = "application/vnd.packhorse.git.bundle.v1"
 
 KIND: Final = "dev.packhorse.kind"
 NAME: Final = "dev.packhorse.name"
