@@ -1,0 +1,357 @@
+"""The store of a site on a local file system: blobs as an OCI layout, names in SQLite.
+
+::
+
+    STORE/
+      packhorse.db       names, which repository has what, the bundles that were loaded
+      blobs/ALG/HEX      content; written as a temporary file, hashed on the way, synced, renamed: whole or not there
+      incoming/          temporary files
+      oci-layout         so that other tools take the folder for what it is
+      index.json         the names for other tools, written by write_index()
+"""
+
+import errno
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError
+from packhorse.base.units import MIB
+from packhorse.oci import graph, manifest, media_types
+from packhorse.oci.digest import Digest
+from packhorse.oci.model import Descriptor, Index, canonical_json
+from packhorse.oci.ports import BlobStream, ContentSource
+from packhorse.oci.reference import Reference
+from packhorse.oci.referrer import describe
+from packhorse.store.extents import ExtentStream, FileExtent
+from packhorse.store.layout_index import REF_NAME
+from packhorse.store.layout_source import FolderFiles, checked_extent
+from packhorse.store.names_database import Membership, NamesDatabase
+
+__all__ = ["DirectoryStore", "is_store"]
+
+_DATABASE = "packhorse.db"
+_INCOMING = "incoming"
+_PIECE = MIB
+_ABANDONED_AFTER_SECONDS = 24 * 3600.0
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a store."""
+    return (path / _DATABASE).is_file()
+
+
+class DirectoryStore:
+    """A store; several threads and processes may read and write it at once.
+
+    Implements ``ContentSource``, ``LocatedSource``, ``Resolver`` and ``ContentTarget``, where a name is a full image
+    reference, and what the registry server asks of a catalogue. A name is given only when everything below its
+    manifest is there, and from then on its repository, and no other, has that content.
+    """
+
+    def __init__(self, path: Path, names: NamesDatabase) -> None:
+        self.path = path
+        self._names = names
+        self._files = FolderFiles(str(path))
+        self._buffers = threading.local()
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Open a store for reading and writing, and make it first where there is none.
+
+        Raises:
+            ConfigError: The folder has something else in it, or the store is from a newer version.
+            PackhorseError: The folder cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if not is_store(path) and any(path.iterdir()):
+                message = f"{path} is not empty and no store"
+                raise ConfigError(message, hint="name a new or empty folder")
+            for folder in ("blobs/sha256", "blobs/sha512", _INCOMING):
+                (path / folder).mkdir(parents=True, exist_ok=True)
+            _write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
+        except OSError as error:
+            raise _write_error(path, error) from error
+        store = cls(path, NamesDatabase(path / _DATABASE))
+        store._remove_abandoned()
+        return store
+
+    @classmethod
+    def open_existing(cls, path: Path) -> Self:
+        """Open a store for reading, also on a medium that cannot be written.
+
+        Raises:
+            ConfigError: There is no store, or it is from a newer version.
+        """
+        if not is_store(path):
+            message = f"{path} is no store: it has no {_DATABASE}"
+            raise ConfigError(message, hint="make one with: packhorse load BUNDLE --store DIR")
+        return cls(path, NamesDatabase(path / _DATABASE, read_only=True))
+
+    def close(self) -> None:
+        """Close the database and the files."""
+        self._names.close()
+        self._files.close()
+
+    # --- Content --------------------------------------------------------------------------------------------------
+
+    def locate(self, descriptor: Descriptor) -> FileExtent | None:
+        """Say where a blob lies; None when the store does not have it.
+
+        Raises:
+            IntegrityError: Its file has another size than the descriptor, or is not a plain file.
+        """
+        return checked_extent(self._files.find(_blob_name(descriptor.digest)), descriptor, str(self.path))
+
+    def open(self, descriptor: Descriptor, *, offset: int = 0) -> ExtentStream:
+        """Begin to read a blob or manifest from ``offset`` bytes on.
+
+        Raises:
+            IntegrityError: The store does not have it, or with another size.
+        """
+        extent = self.locate(descriptor)
+        if extent is None:
+            message = f"the store {self.path} has no {descriptor.digest}"
+            raise IntegrityError(message)
+        return ExtentStream(extent, offset)
+
+    def exists(self, descriptor: Descriptor) -> bool:
+        """Whether the store has this content, with this size."""
+        try:
+            return (self.path / _blob_name(descriptor.digest)).stat().st_size == descriptor.size
+        except OSError:
+            return False
+
+    def push(self, descriptor: Descriptor, source: ContentSource) -> None:
+        """Store content, hashed on its way; doing it twice does nothing the second time.
+
+        Raises:
+            IntegrityError: The source's bytes are not those of the descriptor.
+            PackhorseError: The store cannot be written.
+        """
+        if self.exists(descriptor):
+            return
+        temporary = self.path / _INCOMING / secrets.token_hex(16)
+        final = self.path / _blob_name(descriptor.digest)
+        try:
+            with source.open(descriptor) as stream:
+                self._receive(descriptor, stream, temporary)
+            temporary.rename(final)
+            _sync_folder(final.parent)
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _receive(self, descriptor: Descriptor, stream: BlobStream, temporary: Path) -> None:
+        hasher = descriptor.digest.hasher()
+        buffer = self._buffer()
+        written = 0
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            while count := stream.readinto(buffer):
+                if written + count > descriptor.size:
+                    message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave more"
+                    raise IntegrityError(message)
+                hasher.update(buffer[:count])
+                _write_all(fd, buffer[:count])
+                written += count
+            if written != descriptor.size:
+                message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave {written}"
+                raise IntegrityError(message)
+            found = f"{descriptor.digest.algorithm}:{hasher.hexdigest()}"
+            if found != descriptor.digest:
+                message = f"expected {descriptor.digest}, the bytes hash to {found}"
+                raise IntegrityError(message)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _buffer(self) -> memoryview:
+        # One per thread, used again: a fresh megabyte for each blob costs more than hashing a small one.
+        buffer: memoryview | None = getattr(self._buffers, "view", None)
+        if buffer is None:
+            buffer = self._buffers.view = memoryview(bytearray(_PIECE))
+        return buffer
+
+    # --- Names ----------------------------------------------------------------------------------------------------
+
+    def resolve(self, target: str) -> Descriptor:
+        """Return what a full image reference stands for.
+
+        Raises:
+            ConfigError: It is no reference.
+            RegistryError: The store has no such name.
+        """
+        reference = Reference.parse(target)
+        # By its tag first: that entry says what is there of a sparse index.
+        found = self.manifest(reference.name, reference.tag or reference.target)
+        if reference.digest is not None and (found is None or found.digest != reference.digest):
+            found = self.manifest(reference.name, reference.digest)
+        if found is None:
+            message = f"the store {self.path} has no {reference}"
+            raise RegistryError(message)
+        return found
+
+    def tag(self, descriptor: Descriptor, name: str) -> None:
+        """Make a full image reference stand for a manifest; its repository has what is below it from now on.
+
+        Raises:
+            ConfigError: The name is no reference.
+            IntegrityError: Something below the manifest is not in the store.
+        """
+        self._names.set_name(Reference.parse(name), descriptor, self._membership(descriptor))
+
+    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, *, tag: str = "") -> None:
+        """List a manifest in the store as a referrer of ``subject`` in a repository.
+
+        Args:
+            repository: Its full name (``docker.io/library/redis``).
+            subject: The manifest that is referred to.
+            referrer: The manifest that refers.
+            tag: The tag that names it for clients that know no referrers (``sha256-….sig``).
+
+        Raises:
+            IntegrityError: Something below the referrer is not in the store.
+        """
+        members = self._membership(referrer)
+        node = graph.walk([referrer], self._read_manifest).nodes[0]
+        self._names.add_referrer(repository, subject, describe(node), members)
+        if tag:
+            self._names.set_name(Reference.parse(f"{repository}:{tag}"), referrer.plain(), members)
+
+    def add_bundle(self, root: Descriptor) -> None:
+        """Keep a bundle's root, which everything in the bundle hangs on.
+
+        Raises:
+            IntegrityError: Something below the root is not in the store.
+        """
+        self._membership(root)
+        self._names.add_bundle(root)
+
+    def bundles(self) -> list[Descriptor]:
+        """Return the roots of the bundles that were loaded."""
+        return self._names.bundles()
+
+    def images(self) -> Iterator[tuple[Reference, Descriptor]]:
+        """Yield all names with what they stand for."""
+        return iter(self._names.names())
+
+    def repositories_with(self, digest: Digest) -> list[str]:
+        """Return the full names of the repositories that have a manifest."""
+        return self._names.repositories_with(digest)
+
+    def write_index(self) -> None:
+        """Write ``index.json`` from the names, so that other tools find them in the layout.
+
+        Raises:
+            PackhorseError: The store cannot be written.
+        """
+        entries = [
+            msgspec.structs.replace(descriptor, annotations={**descriptor.annotations, REF_NAME: str(reference)})
+            for reference, descriptor in self._names.names()
+        ]
+        index = Index(manifests=(*entries, *self.bundles()), media_type=media_types.OCI_INDEX)
+        content = canonical_json({**msgspec.to_builtins(index, enc_hook=str), "schemaVersion": 2})
+        try:
+            _write_whole(self.path, "index.json", content)
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+
+    def _membership(self, descriptor: Descriptor) -> Membership:
+        found = graph.walk([descriptor], self._read_manifest)
+        missing = [blob.digest for blob in found.blobs if not self.exists(blob)]
+        if missing:
+            message = f"the store {self.path} lacks {len(missing)} blobs below {descriptor.digest}: {missing[0]}"
+            raise IntegrityError(message)
+        return Membership(tuple(node.descriptor for node in found.nodes), found.blobs)
+
+    def _read_manifest(self, descriptor: Descriptor) -> bytes:
+        return graph.read_verified(self, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
+
+    # --- What a registry asks -------------------------------------------------------------------------------------
+
+    def repositories(self) -> list[str]:
+        """Return the full names of all repositories, sorted."""
+        return self._names.repositories()
+
+    def registries(self, path: str) -> list[str]:
+        """Return the registries that have a repository of this path, sorted."""
+        return self._names.registries(path)
+
+    def tags(self, name: str) -> list[str] | None:
+        """Return the tags of a repository, sorted; None when there is no such repository."""
+        registry, _, path = name.partition("/")
+        if registry not in self._names.registries(path):
+            return None
+        return sorted(target for target in self._names.targets(registry, path) if ":" not in target)
+
+    def manifest(self, name: str, target: str) -> Descriptor | None:
+        """Return the manifest that a tag or digest stands for in a repository."""
+        registry, _, path = name.partition("/")
+        found = self._names.find_name(registry, path, target)
+        if found is None and ":" in target:
+            found = self._names.find_member(registry, path, target, manifest=True)
+        return found
+
+    def blob(self, name: str, digest: Digest) -> Descriptor | None:
+        """Return content that a repository has."""
+        registry, _, path = name.partition("/")
+        return self._names.find_member(registry, path, digest, manifest=False)
+
+    def referrers(self, name: str, subject: Digest) -> list[Descriptor]:
+        """Return what refers to a manifest within a repository, sorted by digest."""
+        registry, _, path = name.partition("/")
+        return self._names.referrers(registry, path, subject)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what writers that were killed have left; a living one touches its file all the time."""
+        limit = time.time() - _ABANDONED_AFTER_SECONDS
+        for path in (self.path / _INCOMING).iterdir():
+            with suppress(OSError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+
+
+def _blob_name(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def _write_all(fd: int, content: memoryview) -> None:
+    while content:
+        content = content[os.write(fd, content) :]
+
+
+def _write_whole(folder: Path, name: str, content: bytes) -> None:
+    """Write a small file so that it is seen whole or not at all."""
+    temporary = folder / _INCOMING / secrets.token_hex(16)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(folder / name)
+        _sync_folder(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_error(path: Path, error: OSError) -> PackhorseError:
+    hint = "free some room, or name a store on another disk" if error.errno == errno.ENOSPC else None
+    return PackhorseError(f"the store {path} cannot be written: {error.strerror or error}", hint=hint)

@@ -1,0 +1,263 @@
+"""The names of a store, and which repository has which content, in SQLite."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
+from packhorse.oci.digest import Digest
+from packhorse.oci.model import Descriptor, canonical_json, decode_json
+from packhorse.oci.reference import Reference
+
+__all__ = ["Membership", "NamesDatabase"]
+
+_SCHEMA_VERSION = 1
+_BUSY_SECONDS = 30.0
+# A repository is looked up by its path alone when a client does not say which registry it means, hence the key's order.
+_SCHEMA = """
+CREATE TABLE repositories (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, registry TEXT NOT NULL, UNIQUE (path, registry)
+) STRICT;
+CREATE TABLE names (
+    repository INTEGER NOT NULL REFERENCES repositories, target TEXT NOT NULL, descriptor BLOB NOT NULL,
+    PRIMARY KEY (repository, target)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE members (
+    repository INTEGER NOT NULL REFERENCES repositories, digest TEXT NOT NULL, media_type TEXT NOT NULL,
+    size INTEGER NOT NULL, is_manifest INTEGER NOT NULL, PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_digest ON members (digest);
+CREATE TABLE referrers (
+    repository INTEGER NOT NULL REFERENCES repositories, subject TEXT NOT NULL, digest TEXT NOT NULL,
+    descriptor BLOB NOT NULL, PRIMARY KEY (repository, subject, digest)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE bundles (digest TEXT PRIMARY KEY, descriptor BLOB NOT NULL) STRICT;
+"""
+_FIND_MEMBER = """
+SELECT media_type, digest, size FROM members JOIN repositories ON repository = id
+WHERE path = ? AND registry = ? AND digest = ? AND is_manifest >= ?
+"""
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """What a repository gets: manifests and blobs that can be read through it."""
+
+    manifests: tuple[Descriptor, ...]
+    blobs: tuple[Descriptor, ...] = ()
+
+
+class NamesDatabase:
+    """The database of one store. Every method is one transaction; several processes may use it at once."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the database, and make its tables when it is new.
+
+        Raises:
+            ConfigError: It was made by a newer version of Packhorse.
+            IntegrityError: It is no database, or damaged.
+            PackhorseError: It cannot be opened.
+        """
+        self._where = str(path)
+        self._lock = threading.Lock()
+        with self._translated():
+            self._connection = _connect(path, read_only=read_only)
+            self._prepare(read_only=read_only)
+
+    def repositories(self) -> list[str]:
+        """Return the full names of all repositories, sorted."""
+        rows = self._rows("SELECT registry, path FROM repositories")
+        return sorted(f"{registry}/{path}" for registry, path in rows)
+
+    def registries(self, path: str) -> list[str]:
+        """Return the registries that have a repository of this path, sorted."""
+        rows = self._rows("SELECT registry FROM repositories WHERE path = ? ORDER BY registry", path)
+        return [registry for (registry,) in rows]
+
+    def targets(self, registry: str, path: str) -> list[str]:
+        """Return the tags, and the digests that are names, of a repository."""
+        rows = self._rows(
+            "SELECT target FROM names JOIN repositories ON repository = id WHERE path = ? AND registry = ?",
+            path,
+            registry,
+        )
+        return [target for (target,) in rows]
+
+    def find_name(self, registry: str, path: str, target: str) -> Descriptor | None:
+        """Return what a tag (or a digest that is a name) stands for."""
+        rows = self._rows(
+            "SELECT descriptor FROM names JOIN repositories ON repository = id"
+            " WHERE path = ? AND registry = ? AND target = ?",
+            path,
+            registry,
+            target,
+        )
+        return self._decode(rows[0][0]) if rows else None
+
+    def find_member(self, registry: str, path: str, digest: str, *, manifest: bool) -> Descriptor | None:
+        """Return a manifest, or with ``manifest=False`` any content, that a repository has."""
+        rows = self._rows(_FIND_MEMBER, path, registry, digest, int(manifest))
+        if not rows:
+            return None
+        media_type, found, size = rows[0]
+        return Descriptor(media_type=media_type, digest=Digest(found), size=size)
+
+    def repositories_with(self, digest: Digest) -> list[str]:
+        """Return the full names of the repositories that have a manifest."""
+        rows = self._rows(
+            "SELECT registry, path FROM repositories JOIN members ON repository = id"
+            " WHERE digest = ? AND is_manifest = 1",
+            digest,
+        )
+        return sorted(f"{registry}/{path}" for registry, path in rows)
+
+    def referrers(self, registry: str, path: str, subject: str) -> list[Descriptor]:
+        """Return what refers to a manifest within a repository, sorted by digest."""
+        rows = self._rows(
+            "SELECT descriptor FROM referrers JOIN repositories ON repository = id"
+            " WHERE path = ? AND registry = ? AND subject = ? ORDER BY digest",
+            path,
+            registry,
+            subject,
+        )
+        return [self._decode(descriptor) for (descriptor,) in rows]
+
+    def names(self) -> list[tuple[Reference, Descriptor]]:
+        """Return all names with what they stand for, sorted."""
+        rows = self._rows(
+            "SELECT registry, path, target, descriptor FROM names JOIN repositories ON repository = id"
+            " ORDER BY registry, path, target"
+        )
+        return [(_reference(registry, path, target), self._decode(content)) for registry, path, target, content in rows]
+
+    def bundles(self) -> list[Descriptor]:
+        """Return the roots of the bundles that were loaded, in the order of their first loading."""
+        return [self._decode(content) for (content,) in self._rows("SELECT descriptor FROM bundles ORDER BY rowid")]
+
+    def set_name(self, reference: Reference, descriptor: Descriptor, members: Membership) -> None:
+        """Make a name stand for a manifest, whose parts its repository has from now on."""
+        content = canonical_json(descriptor)
+        with self._transaction() as connection:
+            repository = _repository_id(connection, reference)
+            _add_members(connection, repository, members)
+            targets = [reference.tag] if reference.tag else []
+            if not targets and reference.digest:
+                targets = [reference.digest]
+            connection.executemany(
+                "INSERT OR REPLACE INTO names VALUES (?, ?, ?)",
+                [(repository, target, content) for target in targets],
+            )
+
+    def add_referrer(self, name: str, subject: Digest, referrer: Descriptor, members: Membership) -> None:
+        """List a manifest as a referrer of ``subject`` in the repository ``name``, which has its parts from now on."""
+        with self._transaction() as connection:
+            repository = _repository_id(connection, Reference.parse(name))
+            _add_members(connection, repository, members)
+            connection.execute(
+                "INSERT OR REPLACE INTO referrers VALUES (?, ?, ?, ?)",
+                (repository, subject, referrer.digest, canonical_json(referrer)),
+            )
+
+    def add_bundle(self, root: Descriptor) -> None:
+        """Keep the root of a bundle."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (root.digest, canonical_json(root)))
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    def _prepare(self, *, read_only: bool) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > _SCHEMA_VERSION:
+            message = f"{self._where} has the schema version {version}; this Packhorse reads up to {_SCHEMA_VERSION}"
+            raise ConfigError(message, hint="update Packhorse")
+        if read_only:
+            return
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        if version == 0:
+            with self._transaction() as connection:
+                # Another process may have been first between the look above and the lock.
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in _SCHEMA.split(";\n"):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _rows(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        with self._lock, self._translated():
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            message = f"the store's database {self._where} cannot be used: {error}"
+            raise PackhorseError(message, hint="is the folder writable, and does the disk have room?") from error
+        except sqlite3.DatabaseError as error:
+            message = f"the store's database {self._where} is damaged: {error}"
+            raise IntegrityError(message) from error
+
+    def _decode(self, content: bytes) -> Descriptor:
+        return decode_json(content, Descriptor, self._where)
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if not read_only:
+        return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM repositories").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        # In WAL mode on a medium that cannot be written: nobody else writes there either, so no locks are needed.
+        return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+    return connection
+
+
+def _repository_id(connection: sqlite3.Connection, reference: Reference) -> int:
+    key = (reference.repository, reference.registry)
+    connection.execute("INSERT OR IGNORE INTO repositories (path, registry) VALUES (?, ?)", key)
+    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", key).fetchone()
+    return int(row[0])
+
+
+def _add_members(connection: sqlite3.Connection, repository: int, members: Membership) -> None:
+    connection.executemany(
+        # What is a manifest stays one: an index may list as an opaque blob what another name reaches as a manifest.
+        "INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " media_type = iif(excluded.is_manifest > is_manifest, excluded.media_type, media_type),"
+        " is_manifest = max(is_manifest, excluded.is_manifest)",
+        [*_member_rows(repository, members.manifests, 1), *_member_rows(repository, members.blobs, 0)],
+    )
+
+
+def _member_rows(
+    repository: int, descriptors: Iterable[Descriptor], is_manifest: int
+) -> Iterator[tuple[int, str, str, int, int]]:
+    return ((repository, item.digest, item.media_type, item.size, is_manifest) for item in descriptors)
+
+
+def _reference(registry: str, path: str, target: str) -> Reference:
+    if ":" in target:
+        return Reference(registry, path, digest=Digest(target))
+    return Reference(registry, path, tag=target)
