@@ -1,0 +1,175 @@
+"""The server on the network: its socket, TLS, time limits, and an orderly end."""
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from packhorse.base.errors import ConfigError, NetworkError, UsageError
+from packhorse.registry.ports import Catalog
+from packhorse.registry.server import RegistryServer
+
+__all__ = ["Address", "Listener", "TlsFiles", "listening", "run"]
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+# A request's head must be there this long after its connection or the answer before it; idle connections end then too.
+_HEAD_SECONDS = 60.0
+_HANDSHAKE_SECONDS = 15.0
+_TLS_CLOSE_SECONDS = 5.0
+_GRACE_SECONDS = 20.0
+_MAX_LINE_BYTES = 8190
+_HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read ``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT`` (all addresses).
+
+        Raises:
+            UsageError: It has another form.
+        """
+        host, colon, port = text.rpartition(":")
+        if not colon or not (port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT):
+            message = f"expected HOST:PORT such as 0.0.0.0:5000 or [::]:5000, found {text!r}"
+            raise UsageError(message)
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The server's certificate chain and its private key, in PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A server that answers: where, and how to read its certificate again."""
+
+    address: Address
+    scheme: str
+    reload_certificate: Callable[[], None]
+
+    @property
+    def url(self) -> str:
+        """The server's own address as a URL."""
+        return f"{self.scheme}://{self.address}"
+
+
+@asynccontextmanager
+async def listening(catalog: Catalog, address: Address, tls: TlsFiles | None = None) -> AsyncIterator[Listener]:
+    """Serve a catalogue as long as the context lasts; at its end, answers that have begun are given time to finish.
+
+    Raises:
+        ConfigError: The certificate or key cannot be read.
+        NetworkError: The address cannot be listened on.
+    """
+    loop = asyncio.get_running_loop()
+    registry = RegistryServer(catalog, connections=lambda: len(server.connections))
+    server = web.Server(
+        registry.handle,
+        access_log=None,
+        keepalive_timeout=_HEAD_SECONDS,
+        max_line_size=_MAX_LINE_BYTES,
+        max_field_size=_MAX_LINE_BYTES,
+        lingering_time=1.0,
+    )
+    context = _tls_context(tls) if tls is not None else None
+    try:
+        socket_server = await loop.create_server(
+            server,
+            address.host or None,
+            address.port,
+            ssl=context,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if context is not None else None,
+            ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if context is not None else None,
+        )
+    except OSError as error:
+        message = f"cannot listen on {address}: {error.strerror or error}"
+        raise NetworkError(message, hint="choose another one with --listen HOST:PORT") from error
+    port = socket_server.sockets[0].getsockname()[1]
+
+    def reload_certificate() -> None:
+        if context is not None and tls is not None:
+            _load_certificate(context, tls)
+
+    scheme = "http" if context is None else "https"
+    try:
+        yield Listener(Address(address.host or "0.0.0.0", port), scheme, reload_certificate)  # noqa: S104 - shown only
+    finally:
+        socket_server.close()
+        server.pre_shutdown()
+        await server.shutdown(_GRACE_SECONDS)
+        registry.close()
+
+
+def run(catalog: Catalog, address: Address, tls: TlsFiles | None, ready: Callable[[Listener], None]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the certificate again.
+
+    Args:
+        catalog: What is served.
+        address: Where to listen.
+        tls: Certificate and key; None for plain HTTP.
+        ready: Called once the server answers.
+
+    Raises:
+        ConfigError: The certificate or key cannot be read.
+        NetworkError: The address cannot be listened on.
+    """
+    asyncio.run(_run(catalog, address, tls, ready))
+
+
+async def _run(catalog: Catalog, address: Address, tls: TlsFiles | None, ready: Callable[[Listener], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    async with listening(catalog, address, tls) as listener:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, _reload, listener)
+        ready(listener)
+        await stop.wait()
+        # A second signal ends it at once.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _reload(listener: Listener) -> None:
+    try:
+        listener.reload_certificate()
+    except ConfigError as error:
+        _log.error("kept the old certificate: %s", error)
+
+
+def _tls_context(tls: TlsFiles) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_certificate(context, tls)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, tls: TlsFiles) -> None:
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        message = f"cannot use the certificate {tls.certificate} with the key {tls.key}: {error}"
+        raise ConfigError(message) from error

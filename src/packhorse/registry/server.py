@@ -1,0 +1,209 @@
+"""The API on aiohttp: requests in, answers out, each counted and logged."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from packhorse.base.errors import PackhorseError
+from packhorse.base.units import MIB
+from packhorse.oci import graph, manifest
+from packhorse.oci.digest import Digest
+from packhorse.oci.model import Descriptor
+from packhorse.oci.ports import BlobStream
+from packhorse.registry.answers import Answer, Code, Content, json_answer, refusal
+from packhorse.registry.api import Ask, PullApi
+from packhorse.registry.metrics import Metrics
+from packhorse.registry.ports import Catalog
+from packhorse.registry.routes import Operation, Route, parse_route
+from packhorse.registry.transfer import Run, Sender
+
+__all__ = ["RegistryServer"]
+
+_access = logging.getLogger("packhorse.registry.access")
+_log = logging.getLogger(__name__)
+
+_POOL_THREADS = 8
+_MANIFEST_CACHE_BYTES = 64 * MIB
+
+
+class RegistryServer:
+    """Handles requests; one per event loop."""
+
+    def __init__(self, catalog: Catalog, *, connections: Callable[[], int] = lambda: 0) -> None:
+        """Make a server.
+
+        Args:
+            catalog: What is served.
+            connections: Tells how many connections there are, for the metrics.
+        """
+        self._catalog = catalog
+        self._api = PullApi(catalog)
+        self._metrics = Metrics()
+        self._connections = connections
+        self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="registry")
+        self._sender = Sender(self._pool)
+        self._manifests = _ManifestCache(_MANIFEST_CACHE_BYTES)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        started = time.monotonic()
+        route = parse_route(request.path)
+        exchange = _Exchange(request)
+        aborted = True
+        try:
+            answer = self._decide(route, request)
+            if isinstance(answer.body, Content):
+                response = await self._answer_content(exchange, answer, answer.body)
+            else:
+                response = exchange.small(answer)
+            aborted = False
+            return response
+        finally:
+            self._metrics.count(route.operation, request.method, exchange.status, exchange.sent_bytes, aborted=aborted)
+            _access.info(
+                "%s %s %s %d %d bytes %.3f s%s",
+                request.remote,
+                request.method,
+                request.path_qs,
+                exchange.status,
+                exchange.sent_bytes,
+                time.monotonic() - started,
+                " aborted" if aborted else "",
+            )
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _decide(self, route: Route, request: web.BaseRequest) -> Answer:
+        if request.method not in ("GET", "HEAD"):
+            return self._api.refuse_write()
+        if route.operation is Operation.HEALTH:
+            return Answer(200, {"Content-Type": "text/plain"}, b"ok\n")
+        if route.operation is Operation.METRICS:
+            text = self._metrics.render(connections=self._connections(), probes=self._api.counters["probes"])
+            return Answer(200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode())
+        if route.operation is Operation.PROBE:
+            return json_answer({"seen": self._api.probes_seen(route.target)})
+        return self._api.answer(route, Ask(request.path, request.query, request.headers))
+
+    async def _answer_content(self, exchange: "_Exchange", answer: Answer, content: Content) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        try:
+            if content.is_manifest:
+                known = self._manifests.get(content.descriptor.digest)
+                if known is None:
+                    known = await loop.run_in_executor(self._pool, self._read_manifest, content.descriptor)
+                    self._manifests.put(content.descriptor.digest, known)
+                return exchange.small(Answer(answer.status, answer.headers, known))
+            extent = await loop.run_in_executor(self._pool, self._catalog.locate, content.descriptor)
+            run = Run(extent, content.span)
+            if extent is not None:
+                return await exchange.stream(
+                    answer, run, lambda response, transport: self._sender.send_extent(response, transport, run)
+                )
+            return await self._answer_stream(exchange, answer, content, run)
+        except PackhorseError as error:
+            if exchange.begun:
+                # The length is promised already: all that is left is to break off, so that the client sees it.
+                _log.error("broke off %s: %s", content.descriptor.digest, error)
+                exchange.abort()
+                raise ConnectionResetError(str(error)) from error
+            _log.error("cannot serve %s: %s", content.descriptor.digest, error)
+            return exchange.small(refusal(Code.UNKNOWN, f"{content.descriptor.digest} cannot be read: {error}"))
+
+    async def _answer_stream(
+        self, exchange: "_Exchange", answer: Answer, content: Content, run: Run
+    ) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+
+        def begin() -> BlobStream:
+            return self._catalog.open(content.descriptor, offset=content.span.start)
+
+        stream = await loop.run_in_executor(self._pool, begin)
+        try:
+            return await exchange.stream(
+                answer, run, lambda response, transport: self._sender.send_stream(response, transport, stream, run)
+            )
+        finally:
+            stream.close()
+
+    def _read_manifest(self, descriptor: Descriptor) -> bytes:
+        return graph.read_verified(self._catalog, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
+
+
+class _Exchange:
+    """One request and what was sent for it."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self._run: Run | None = None
+        self._small_bytes = 0
+        self.status = 0
+        self.begun = False
+
+    @property
+    def sent_bytes(self) -> int:
+        return self._small_bytes if self._run is None else self._run.sent
+
+    def small(self, answer: Answer) -> web.Response:
+        """Make a response whose body is in memory."""
+        assert isinstance(answer.body, bytes)  # noqa: S101 - narrows the type; callers have looked
+        self.status = answer.status
+        headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+        if self._request.method == "HEAD":
+            return web.Response(status=answer.status, headers=headers)
+        self._small_bytes = len(answer.body)
+        return web.Response(status=answer.status, headers=headers, body=answer.body)
+
+    async def stream(
+        self, answer: Answer, run: Run, send: Callable[[web.StreamResponse, asyncio.Transport], Awaitable[None]]
+    ) -> web.StreamResponse:
+        """Send the headers, and unless it is a HEAD the body."""
+        self.status = answer.status
+        headers = {**answer.headers, "Content-Length": str(answer.length)}
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        if self._request.method == "HEAD":
+            return response
+        self._run = run
+        self.begun = True
+        await response.prepare(self._request)
+        transport = self._request.transport
+        if transport is None:
+            raise ConnectionResetError
+        await send(response, transport)
+        return response
+
+    def abort(self) -> None:
+        """Break the connection off."""
+        if (transport := self._request.transport) is not None:
+            transport.abort()
+
+
+class _ManifestCache:
+    """The manifests read last, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._contents: OrderedDict[Digest, bytes] = OrderedDict()
+
+    def get(self, digest: Digest) -> bytes | None:
+        content = self._contents.get(digest)
+        if content is not None:
+            self._contents.move_to_end(digest)
+        return content
+
+    def put(self, digest: Digest, content: bytes) -> None:
+        if digest in self._contents:
+            return
+        self._contents[digest] = content
+        self._bytes += len(content)
+        while self._bytes > self._max_bytes:
+            _, dropped = self._contents.popitem(last=False)
+            self._bytes -= len(dropped)
