@@ -43,7 +43,7 @@ class GraphCatalog:
         for reference, descriptor in source.images():
             self._add(reference, descriptor)
         for subject, referrer, tag in source.referrers():
-            self._referrers[subject.digest].append((referrer.digest, tag))
+            self._referrers[subject].append((referrer.digest, tag))
 
     def _add(self, reference: Reference, descriptor: Descriptor) -> None:
         repository = self._repositories[reference.name]

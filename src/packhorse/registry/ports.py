@@ -48,5 +48,5 @@ class ImageSource(ContentSource, LocatedSource, Protocol):
     def images(self) -> Iterable[tuple[Reference, Descriptor]]:
         """Yield each name with its manifest; a sparse index with what is there of it (``graph.CARRIES``)."""
 
-    def referrers(self) -> Iterable[tuple[Descriptor, Descriptor, str]]:
-        """Yield subject, referrer, and the referrer's tag or an empty string."""
+    def referrers(self) -> Iterable[tuple[Digest, Descriptor, str]]:
+        """Yield the subject's digest, the referrer, and the referrer's tag or an empty string."""

@@ -26,7 +26,7 @@ from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, R
 from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest, media_types
 from packhorse.oci.digest import Digest
-from packhorse.oci.model import Descriptor, Index, canonical_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, canonical_json
 from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.oci.reference import Reference
 from packhorse.oci.referrer import describe
@@ -259,10 +259,11 @@ class DirectoryStore:
             msgspec.structs.replace(descriptor, annotations={**descriptor.annotations, REF_NAME: str(reference)})
             for reference, descriptor in self._names.names()
         ]
-        index = Index(manifests=(*entries, *self.bundles()), media_type=media_types.OCI_INDEX)
-        content = canonical_json({**msgspec.to_builtins(index, enc_hook=str), "schemaVersion": 2})
+        index = Index(
+            schema_version=SCHEMA_VERSION, manifests=(*entries, *self.bundles()), media_type=media_types.OCI_INDEX
+        )
         try:
-            _write_whole(self.path, "index.json", content)
+            _write_whole(self.path, "index.json", canonical_json(index))
         except OSError as error:
             raise _write_error(self.path, error) from error
 

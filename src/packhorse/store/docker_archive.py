@@ -18,7 +18,7 @@ from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, R
 from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest, media_types
 from packhorse.oci.digest import Digest
-from packhorse.oci.model import Descriptor, Manifest, canonical_json, decode_json
+from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Manifest, canonical_json, decode_json
 from packhorse.oci.reference import Reference
 from packhorse.store.archive_source import TarFiles
 from packhorse.store.extents import BytesStream, ExtentStream, FileExtent
@@ -147,7 +147,7 @@ class DockerArchive:
         roots = [image.descriptor for image in self._images]
         return graph.walk(roots, lambda descriptor: self._contents[descriptor.digest])
 
-    def referrers(self) -> Iterator[tuple[Descriptor, Descriptor, str]]:
+    def referrers(self) -> Iterator[tuple[Digest, Descriptor, str]]:
         """Yield nothing: Docker saves no referrers."""
         return iter(())
 
@@ -243,9 +243,10 @@ class DockerArchive:
         return None
 
     def _made_manifest(self, config: Descriptor, layers: tuple[Descriptor, ...]) -> Descriptor:
-        made = Manifest(config=config, layers=layers, media_type=media_types.DOCKER_MANIFEST)
-        # Schema 2 needs its version and type spelt out; the struct leaves out what has its default.
-        content = canonical_json({**msgspec.to_builtins(made, enc_hook=str), "schemaVersion": 2})
+        made = Manifest(
+            schema_version=SCHEMA_VERSION, config=config, layers=layers, media_type=media_types.DOCKER_MANIFEST
+        )
+        content = canonical_json(made)
         descriptor = Descriptor(media_type=media_types.DOCKER_MANIFEST, digest=Digest.of(content), size=len(content))
         manifest.check_manifest_size(descriptor)
         self._contents[descriptor.digest] = content

@@ -172,11 +172,11 @@ class LayoutSource:
         roots = [self._with_carried(entry) for entry in self.index.entries if media_types.is_metadata(entry.media_type)]
         return graph.walk(roots, self._read_manifest)
 
-    def referrers(self) -> Iterator[tuple[Descriptor, Descriptor, str]]:
-        """Yield subject, referrer and an empty tag for each manifest here that has a subject."""
+    def referrers(self) -> Iterator[tuple[Digest, Descriptor, str]]:
+        """Yield the subject's digest, the referrer and an empty tag for each manifest here that has a subject."""
         for node in self.graph.nodes:
             if (subject := node.parsed.subject) is not None:
-                yield subject, node.descriptor, ""
+                yield subject.digest, node.descriptor, ""
 
     def close(self) -> None:
         """Let go of the files."""

@@ -1,0 +1,66 @@
+"""``packhorse serve``: answer image pulls straight from a bundle."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from packhorse.app.serve import Serving, serve
+from packhorse.base.errors import UsageError
+from packhorse.cli.console import Console, examples, pass_console
+from packhorse.cli.host_address import reachable_url
+from packhorse.registry.listener import Address, TlsFiles
+
+__all__ = ["command"]
+
+
+@click.command(
+    "serve",
+    epilog=examples(
+        "packhorse serve shop-1.4.0.bundle.tar",
+        "packhorse serve /srv/packhorse/store --listen 0.0.0.0:443 --tls-cert tls.crt --tls-key tls.key",
+    ),
+)
+@click.argument("sources", metavar="BUNDLE_OR_STORE...", nargs=-1, required=True)
+@click.option("--listen", default="0.0.0.0:5000", show_default=True, metavar="HOST:PORT", help="Port 0 takes any.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="The server's certificate chain, in PEM.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, in PEM.")
+@pass_console
+def command(
+    console: Console, sources: tuple[str, ...], listen: str, tls_cert: Path | None, tls_key: Path | None
+) -> None:
+    """Answer image pulls straight from bundles, in place, until it is told to stop.
+
+    A store directory, an OCI layout, oci-archive:FILE and docker-archive:FILE are served in the same way. Nothing is
+    written and nothing is copied, so read-only media will do. Every image answers under its own name to nodes that
+    packhorse node mirror has set up, and as HOST:PORT/docker.io/library/redis to everybody else.
+
+    Whoever pulls checks each digest, as containerd, CRI-O and Docker do; packhorse verify checks all of a bundle.
+    """
+    if (tls_cert is None) != (tls_key is None):
+        message = "--tls-cert and --tls-key go together"
+        raise UsageError(message)
+    tls = TlsFiles(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
+    if console.verbose:
+        _log_requests()
+    serve(sources, Address.parse(listen), tls, lambda serving: _announce(console, serving))
+    console.warn("Stopped.")
+
+
+def _announce(console: Console, serving: Serving) -> None:
+    for conflict in serving.conflicts:
+        console.warn(f"{conflict.name}: serving {conflict.served.short}, another source has {conflict.hidden.short}")
+    url = reachable_url(serving.listener)
+    what = "1 source" if serving.sources == 1 else f"{serving.sources} sources"
+    console.say(f"Serving {what} at {url} (read-only, in place). Nodes: packhorse node mirror --registry {url}")
+    # Whoever starts it in the background waits for this line.
+    sys.stdout.flush()
+
+
+def _log_requests() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("packhorse.registry")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
