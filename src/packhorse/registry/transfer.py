@@ -20,10 +20,11 @@ from packhorse.registry.ranges import Span
 
 __all__ = ["Run", "Sender", "StalledError"]
 
-_SLICE = 4 * MIB
+_SLICE = 16 * MIB
 _BLOCK = MIB
-# 4 MiB in five minutes are 14 kB/s: less is no link that a layer would ever come through.
-_STALL_SECONDS = 300.0
+_PROBE_EVERY = 4 * MIB
+# 16 MiB in 15 minutes are 19 kB/s: less is no link that a layer would ever come through.
+_STALL_SECONDS = 900.0
 
 
 class StalledError(ConnectionError):
@@ -157,8 +158,9 @@ async def _send_file(loop: asyncio.AbstractEventLoop, transport: asyncio.Transpo
 
 
 def _is_cached(fd: int, offset: int, count: int) -> bool:
-    """Whether both ends of a run are in the page cache; what the file system does not tell counts as no."""
-    return all(_read_cached(fd, position, 1) is not None for position in (offset, offset + count - 1))
+    """Whether a run seems to be in the page cache, by looking here and there; what cannot be told counts as no."""
+    probes = (*range(offset, offset + count, _PROBE_EVERY), offset + count - 1)
+    return all(_read_cached(fd, position, 1) is not None for position in probes)
 
 
 def _read_cached(fd: int, offset: int, count: int) -> bytearray | None:
