@@ -109,7 +109,7 @@ class _Walk:
         self._nodes: dict[Digest, Node] = {}
         self._blobs: dict[Digest, Descriptor] = {}
         self._queue: deque[tuple[Descriptor, frozenset[Digest] | None, int]] = deque()
-        self._queued: set[tuple[Digest, frozenset[Digest] | None]] = set()
+        self._queued: set[tuple[str, Digest, int, frozenset[Digest] | None]] = set()
 
     def run(self, roots: Iterable[Descriptor]) -> Graph:
         for root in roots:
@@ -120,7 +120,7 @@ class _Walk:
 
     def _enqueue(self, descriptor: Descriptor, carried: frozenset[Digest] | None, depth: int) -> None:
         # The same index may be reached twice with other platforms: then its children are looked at again.
-        if (key := (descriptor.digest, carried)) not in self._queued:
+        if (key := (descriptor.media_type, descriptor.digest, descriptor.size, carried)) not in self._queued:
             self._queued.add(key)
             self._queue.append((descriptor, carried, depth))
 
@@ -146,6 +146,10 @@ class _Walk:
             node = Node(descriptor.plain(), content, manifest.parse(content, descriptor.media_type, where))
             self._nodes[descriptor.digest] = node
         _check_same_size(node.descriptor, descriptor)
+        if node.descriptor.media_type != descriptor.media_type:
+            both = f"{node.descriptor.media_type} and {descriptor.media_type}"
+            message = f"{descriptor.digest.short} is given two types: {both}"
+            raise IntegrityError(message)
         return node
 
     def _add_blob(self, descriptor: Descriptor) -> None:
