@@ -91,7 +91,8 @@ def _add_image(blobs: _Blobs, image: ProgramImage) -> dict[str, Any]:
         "layers": [blobs.add("layer.v1.tar", layer)],
     }
     entry = blobs.add_json("manifest.v1+json", manifest)
-    return {**entry, "platform": where, "annotations": {"io.containerd.image.name": image.reference}}
+    names = {"io.containerd.image.name": image.reference, "org.opencontainers.image.ref.name": image.reference}
+    return {**entry, "platform": where, "annotations": names}
 
 
 def _layer(program: Path) -> bytes:
