@@ -12,9 +12,10 @@ import msgspec
 from packhorse.base.errors import IntegrityError
 from packhorse.base.units import format_bytes
 from packhorse.oci import manifest, media_types
+from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_auth import Scope
-from packhorse.oci.distribution_download import BytesStream, Download
+from packhorse.oci.distribution_download import Download
 from packhorse.oci.distribution_exchange import Call, Exchange, fail
 from packhorse.oci.distribution_failures import TransportFailure
 from packhorse.oci.distribution_routes import Place, Router, ask_first

@@ -11,36 +11,12 @@ from packhorse.oci.distribution_transport import Answer
 from packhorse.oci.model import Descriptor
 from packhorse.oci.retry import Attempts
 
-__all__ = ["BytesStream", "Download", "check_part"]
+__all__ = ["Download", "check_part"]
 
 _PARTIAL_CONTENT = 206
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _SCRATCH_BYTES = 256 * 1024
 _WORTH_A_NEW_START = MIB
-
-
-class BytesStream:
-    """A blob that is in memory already."""
-
-    def __init__(self, content: bytes, offset: int = 0) -> None:
-        self._rest = memoryview(content)[offset:]
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Give the next bytes."""
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        """Let go of the bytes."""
-        self._rest = memoryview(b"")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 class Download:
