@@ -91,9 +91,8 @@ class Registry:
             repository, b'{"os":"linux","architecture":"amd64"}', "application/vnd.oci.image.config.v1+json"
         )
         held = tuple(self.put_blob(repository, layer) for layer in layers)
-        return self.put_manifest(
-            repository, Manifest(media_type=media_types.OCI_MANIFEST, config=config, layers=held), tag
-        )
+        image = Manifest(schema_version=2, media_type=media_types.OCI_MANIFEST, config=config, layers=held)
+        return self.put_manifest(repository, image, tag)
 
     def asked(self, pattern: str) -> list[LoggedRequest]:
         """The requests whose line matches a regular expression from its start."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from packhorse.base.errors import RegistryError
 
-__all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "clean", "parse_error_body", "refusal"]
+__all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "NotFoundError", "clean", "parse_error_body", "refusal"]
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
 """The most that is read of an error's body."""
 
+_NOT_FOUND = 404
 _MAX_SHOWN = 300
 _MAX_ERRORS = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -26,6 +27,10 @@ _MEANINGS: Mapping[int, str] = {
     413: "it is too large for it",
     429: "too many requests",
 }
+
+
+class NotFoundError(RegistryError):
+    """The registry answers that it has no such manifest, blob or repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ def refusal(what: str, where: str, status: int, body: bytes, *, tries: int = 1) 
     meaning = _MEANINGS.get(status, "the registry has a fault" if status >= 500 else "it refuses")  # noqa: PLR2004
     after = f" after {tries} tries" if tries > 1 else ""
     message = f"could not {what}\n  from {where}: {meaning}{after} (HTTP {status}{': ' + said if said else ''})"
-    return RegistryError(message, hint=_hint(status, where, body))
+    family = NotFoundError if status == _NOT_FOUND else RegistryError
+    return family(message, hint=_hint(status, where, body))
 
 
 def _detail(error: dict[str, Any]) -> ErrorDetail:
@@ -86,7 +92,7 @@ def _hint(status: int, where: str, body: bytes) -> str | None:
         return f"{host} speaks TLS: do not name it with --plain-http, or write its URL with https"
     if status in {401, 403}:
         return f"log in first (docker login {host}, or podman login {host}), or check what the account may do"
-    if status == 404:  # noqa: PLR2004
+    if status == _NOT_FOUND:
         return "check the name; many registries answer so for what needs a login, too"
     if status == 413:  # noqa: PLR2004
         return f"raise the size limit of {host} or of the proxy before it"

@@ -14,7 +14,7 @@ from packhorse.oci.distribution_transport import Answer, Request, Transport, Upl
 from packhorse.oci.registry_settings import RegistrySettings
 from packhorse.oci.retry import RETRY_STATUSES, Attempts, Pacing
 
-__all__ = ["Call", "Exchange", "settle_location"]
+__all__ = ["Call", "Exchange", "fail", "settle_location"]
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -66,7 +66,7 @@ class Exchange:
         attempts = attempts or self.attempts()
         while True:
             try:
-                answer = self._once(server, call)
+                answer = self.once(server, call)
             except TransportFailure as failure:
                 if failure.retry and call.retry and attempts.wait():
                     continue
@@ -81,8 +81,13 @@ class Exchange:
         """Close the connections that are kept."""
         self._transport.close()
 
-    def _once(self, server: Server, call: Call) -> Answer:
-        """Send a call, with a login when it is asked for, and again once when the login was refused."""
+    def once(self, server: Server, call: Call) -> Answer:
+        """Send a call, with a login when it is asked for, and again once when the login was refused.
+
+        Raises:
+            TransportFailure: No answer came.
+            RegistryError: The registry wants a login that there is none for, or redirects astray.
+        """
         sent = self._authenticator.header(server, call.scope)
         answer = self._follow(server, call, sent)
         if answer.status != _UNAUTHORIZED:

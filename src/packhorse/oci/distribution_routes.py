@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 from packhorse.base.errors import NetworkError, PackhorseError, RegistryError
 from packhorse.oci import distribution_errors
-from packhorse.oci.distribution_auth import Server
+from packhorse.oci.distribution_auth import Scope, Server
 from packhorse.oci.distribution_exchange import Call, Exchange
 from packhorse.oci.distribution_failures import TransportFailure
 from packhorse.oci.distribution_transport import Answer
@@ -16,7 +16,7 @@ from packhorse.oci.reference import DEFAULT_REGISTRY
 from packhorse.oci.registry_settings import RegistrySettings, is_loopback
 from packhorse.oci.retry import Attempts, Pacing
 
-__all__ = ["Place", "Router", "ask_first"]
+__all__ = ["Access", "Place", "Router", "refused"]
 
 _DOCKER_HUB_HOST = "registry-1.docker.io"
 _TRIES_AT_A_MIRROR = 2
@@ -91,41 +91,77 @@ class Router:
         return "http" if is_loopback(urlsplit(f"//{host}").hostname or "") and not wants_tls else "https"
 
 
-def ask_first(
-    exchange: Exchange,
-    router: Router,
-    places: Sequence[Place],
-    call: Callable[[Place], Call],
-    good: frozenset[int] = frozenset({200}),
-) -> tuple[Place, Answer]:
-    """Ask one place after the other, until one gives a good answer; return both.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one repository is reached: what is shared by everything that is done to it."""
 
-    Raises:
-        NetworkError, RegistryError: None does; of the family of the last one's failure, and naming all.
-    """
-    failures: list[PackhorseError] = []
-    for index, place in enumerate(places):
-        question = call(place)
-        attempts = router.attempts(is_last=index == len(places) - 1)
-        try:
-            answer = exchange.run(place.server, question, attempts)
-            if answer.status in good:
-                return place, answer
-            failures.append(_refused(question, place, answer))
-        except NetworkError as error:
-            router.report_down(place)
-            failures.append(error)
-        except RegistryError as error:
-            failures.append(error)
-    raise _all_failed(failures)
+    exchange: Exchange
+    router: Router
+    registry: str
+    repository: str
+    locations: tuple[Location, ...]
+    writes: bool = False
+    """Leave to write is asked for from the start, rather than when the first write comes."""
+
+    def direct(self) -> "Access":
+        """The same repository without its mirrors, to be written to."""
+        return replace(self, locations=(Location(self.registry, self.repository),), writes=True)
+
+    def scope(self, place: Place) -> Scope:
+        """What to ask leave for."""
+        actions = "pull,push" if self.writes and not place.is_mirror else "pull"
+        return frozenset({f"repository:{place.repository}:{actions}"})
+
+    @property
+    def name(self) -> str:
+        """Registry and repository."""
+        return f"{self.registry}/{self.repository}"
+
+    def written(self, target: str) -> str:
+        """The name of a tag or digest in it."""
+        return f"{self.name}{'@' if ':' in target else ':'}{target}"
+
+    def places(self, *, by_digest: bool) -> tuple[Place, ...]:
+        """Where to read, best first."""
+        unwanted = "tag" if by_digest else "digest"
+        return tuple(place for place in self.router.places(self.locations) if place.pull_by != unwanted)
+
+    def upstream(self) -> Place:
+        """Where to write: of a repository without mirrors, the one place that it has."""
+        return self.router.places(self.locations)[-1]
+
+    def ask(
+        self, places: Sequence[Place], call: Callable[[Place], Call], good: frozenset[int] = frozenset({200})
+    ) -> tuple[Place, Answer]:
+        """Ask one place after the other, until one gives a good answer; return both.
+
+        Raises:
+            NetworkError, RegistryError: None does; of the family of the last one's failure, and naming all.
+        """
+        failures: list[PackhorseError] = []
+        for index, place in enumerate(places):
+            question = call(place)
+            attempts = self.router.attempts(is_last=index == len(places) - 1)
+            try:
+                answer = self.exchange.run(place.server, question, attempts)
+                if answer.status in good:
+                    return place, answer
+                failures.append(refused(question.what, place, answer))
+            except NetworkError as error:
+                self.router.report_down(place)
+                failures.append(error)
+            except RegistryError as error:
+                failures.append(error)
+        raise _all_failed(failures)
 
 
-def _refused(question: Call, place: Place, answer: Answer) -> RegistryError:
+def refused(what: str, place: Place, answer: Answer) -> RegistryError:
+    """Read the body of an answer that is a refusal, and make an error of it."""
     try:
         body = answer.read(distribution_errors.MAX_ERROR_BODY_BYTES)
     except TransportFailure:
         body = b""
-    return distribution_errors.refusal(question.what, place.server.base, answer.status, body)
+    return distribution_errors.refusal(what, place.server.base, answer.status, body)
 
 
 def _all_failed(failures: Sequence[PackhorseError]) -> PackhorseError:

@@ -5,27 +5,26 @@ urllib3's own ``readinto`` copies every byte twice.
 """
 
 import http.client
-import io
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from packhorse.base.errors import ConfigError
 from packhorse.base.units import MIB
 from packhorse.oci.distribution_failures import TransportFailure, translate
 from packhorse.oci.registry_settings import RegistrySettings
 from packhorse.oci.retry import Pacing
+from packhorse.oci.watched_connections import watched_pools
 
 __all__ = ["Answer", "Body", "Request", "Transport", "Upload"]
+
+_MAX_DRAINED_BYTES = 64 * 1024
 
 Body = Callable[[], Iterable[bytes | memoryview]]
 """Begins to give the body, from its start each time it is called."""
@@ -51,11 +50,6 @@ class Request:
     """How long to wait for the answer, where the client's own limit is too short."""
     insecure: bool = False
     """Do not check the certificate."""
-
-
-class _Readable(Protocol):
-    def readinto(self, buffer: memoryview, /) -> int | None: ...
-    def close(self) -> None: ...
 
 
 class Answer:
@@ -118,7 +112,12 @@ class Answer:
         return bytes(buffer[:filled])
 
     def close(self) -> None:
-        """Let go of the connection: kept for the next request when the body was read to its end, else closed."""
+        """Let go of the connection: kept for the next request when next to nothing is left to read, else closed."""
+        try:
+            if not self._body.isclosed() and (self._body.length or 0) <= _MAX_DRAINED_BYTES and not self._body.chunked:
+                self._body.read()
+        except (OSError, http.client.HTTPException, ValueError):
+            self._response.close()
         if self._body.isclosed():
             self._response.release_conn()
         else:
@@ -131,7 +130,7 @@ class Transport:
     def __init__(self, settings: RegistrySettings, pacing: Pacing) -> None:
         self._settings = settings
         self._managers: dict[tuple[str, str, int, bool], urllib3.PoolManager] = {}
-        self._pools = _watched_pools(settings, pacing)
+        self._pools = watched_pools(settings.timeouts, pacing.clock)
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Answer:
@@ -209,65 +208,6 @@ class Transport:
         for folder in self._settings.certificate_folders:
             _load_folder(context, folder / netloc)
         return context
-
-
-class _Watched(io.RawIOBase):
-    """Receives from a socket, and gives up on a server that keeps one waiting with a few bytes now and then."""
-
-    def __init__(self, raw: _Readable, limits: tuple[float, int], clock: Callable[[], float]) -> None:
-        self._raw = raw
-        self._window_seconds, self._window_bytes = limits
-        self._clock = clock
-        self._waited = 0.0
-        self._received = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        started = self._clock()
-        count = self._raw.readinto(buffer)
-        self._waited += self._clock() - started
-        self._received += count or 0
-        if self._waited >= self._window_seconds:
-            if self._received < self._window_bytes:
-                message = f"only {self._received} bytes came in {self._waited:.0f} s"
-                raise TimeoutError(message)
-            self._waited, self._received = 0.0, 0
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-def _watched_pools(settings: RegistrySettings, pacing: Pacing) -> dict[str, type[HTTPConnectionPool]]:
-    """Make connection pools whose answers are received under the watch of :class:`_Watched`, from the first byte."""
-    timeouts = settings.timeouts
-
-    class WatchedResponse(http.client.HTTPResponse):
-        def __init__(
-            self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
-        ) -> None:
-            super().__init__(sock, debuglevel, method, url)
-            # The wait for the first byte is the request's own timeout, which may be longer than the watch's window.
-            window = max(timeouts.stall_seconds, sock.gettimeout() or 0.0)
-            watched = _Watched(self.fp.detach(), (window, timeouts.stall_bytes), pacing.clock)
-            self.fp = io.BufferedReader(watched)
-
-    class WatchedConnection(HTTPConnection):
-        response_class = WatchedResponse
-
-    class WatchedTlsConnection(HTTPSConnection):
-        response_class = WatchedResponse
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = WatchedConnection
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = WatchedTlsConnection
-
-    return {"http": Pool, "https": TlsPool}
 
 
 def _load_folder(context: ssl.SSLContext, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What refers to a manifest, as registries list it (distribution-spec, "Listing Referrers" and "Referrers Tag Schema")."""
+"""What refers to a manifest, as registries list it (distribution-spec, "Listing Referrers", "Referrers Tag Schema")."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ def fallback_tag(subject: Digest) -> str:
 
 
 def describe(descriptor: Descriptor, node: Manifest | Index) -> Descriptor:
-    """Return the entry that a list of referrers has for a manifest: its descriptor with artifact type and annotations."""
+    """Return the entry that a list of referrers has for a manifest, with its artifact type and annotations."""
     artifact_type = node.artifact_type
     if artifact_type is None and isinstance(node, Manifest):
         artifact_type = node.config.media_type
@@ -61,6 +61,7 @@ def with_referrer(content: bytes | None, referrer: Descriptor, where: str) -> by
         entries, annotations = parsed.manifests, parsed.annotations
     if any(entry.digest == referrer.digest for entry in entries):
         return None
+    entries = (*entries, referrer)
     return canonical_json(
-        Index(media_type=media_types.OCI_INDEX, manifests=(*entries, referrer), annotations=annotations)
+        Index(schema_version=2, media_type=media_types.OCI_INDEX, manifests=entries, annotations=annotations)
     )

@@ -72,6 +72,8 @@ class Timeouts:
     """For the first byte of an answer."""
     commit_seconds: float = 900.0
     """For the answer to an upload that is complete: the registry may hash and move it first."""
+    send_seconds: float = 120.0
+    """For the registry to take one block of 1 MiB."""
     stall_seconds: float = 30.0
     """Less than :attr:`stall_bytes` in this time of waiting, and the connection is given up."""
     stall_bytes: int = 16 * 1024
