@@ -1,0 +1,71 @@
+"""The folder that a package lies in: every path of the definition, kept inside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packhorse.base.errors import ConfigError
+from packhorse.oci.digest import Digest
+from packhorse.package.lock import LockedFile
+
+__all__ = ["PackageFolder"]
+
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFolder:
+    """The folder that has ``packhorse.yaml``."""
+
+    path: Path
+
+    def inside(self, relative: str, what: str) -> Path:
+        """Return where a path of the definition leads.
+
+        Args:
+            relative: As it is written there.
+            what: What names it, for messages.
+
+        Raises:
+            ConfigError: There is nothing, or it leads out of the folder, by ``..`` or by a link.
+        """
+        root = self.path.resolve()
+        found = (root / relative).resolve()
+        if not found.is_relative_to(root):
+            raise ConfigError(f"{what}: {relative} leads out of the package's folder, to {found}")
+        if not found.exists():
+            raise ConfigError(f"{what}: {relative} does not exist in {self.path}")
+        return found
+
+    def file(self, relative: str, what: str) -> Path:
+        """Return a path that must be a file; see :meth:`inside`."""
+        found = self.inside(relative, what)
+        if not found.is_file():
+            raise ConfigError(f"{what}: {relative} is not a file")
+        return found
+
+    def read(self, relative: str, what: str) -> bytes:
+        """Read a file whole."""
+        path = self.file(relative, what)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{what}: cannot read {relative}: {error.strerror}") from error
+
+    def locked(self, relative: str, what: str) -> LockedFile:
+        """Hash a file, of whatever size."""
+        path = self.file(relative, what)
+        size = 0
+        try:
+            with path.open("rb") as stream:
+                hasher = Digest.of(b"").hasher()
+                while piece := stream.read(_PIECE):
+                    hasher.update(piece)
+                    size += len(piece)
+        except OSError as error:
+            raise ConfigError(f"{what}: cannot read {relative}: {error.strerror}") from error
+        return LockedFile(path=plain(relative), digest=Digest(f"sha256:{hasher.hexdigest()}"), size=size)
+
+
+def plain(relative: str) -> str:
+    """Write a path of the definition the shortest way: ``./charts//shop/`` is ``charts/shop``."""
+    return Path(relative).as_posix()
