@@ -1,6 +1,6 @@
 """Kubernetes objects out of YAML and JSON text: plain trees, each with the file that it stands in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import yaml
 
 from packhorse.base.errors import ConfigError
 
-__all__ = ["ObjectLoader", "SourcedObject", "read_documents", "read_objects"]
+__all__ = ["ObjectLoader", "SourcedObject", "objects_of", "read_documents", "read_objects"]
 
 _MAX_LIST_DEPTH = 8
 
@@ -85,8 +85,13 @@ def read_objects(text: str, file: str) -> list[SourcedObject]:
     Raises:
         ConfigError: It is not YAML, or a document in it is no object.
     """
+    return objects_of(read_documents(text, file), file)
+
+
+def objects_of(documents: Iterable[Any], file: str) -> list[SourcedObject]:
+    """Take decoded documents as objects; see :func:`read_objects`."""
     found: list[SourcedObject] = []
-    for number, tree in enumerate(read_documents(text, file), 1):
+    for number, tree in enumerate(documents, 1):
         if not isinstance(tree, Mapping) or not tree.get("kind") or not tree.get("apiVersion"):
             raise ConfigError(f"{file}: document {number} is no Kubernetes object: it has no apiVersion and kind")
         found.extend(_flattened(SourcedObject(file, tree), 0))

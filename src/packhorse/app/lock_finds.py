@@ -1,0 +1,239 @@
+"""Everything that a package renders to, and the images found in it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from packhorse.app.chart_sources import ChartContent, ChartSources
+from packhorse.app.package_folder import PackageFolder
+from packhorse.base.errors import ConfigError
+from packhorse.base.events import Reporter
+from packhorse.helm.model import RenderRequest
+from packhorse.helm.ports import ChartRenderer, KustomizeBuilder
+from packhorse.helm.program import private_folder
+from packhorse.oci.digest import Digest
+from packhorse.package.discovery import ImageFind, chart_annotation_finds, discover
+from packhorse.package.kubernetes_objects import SourcedObject, objects_of, read_documents, read_objects
+from packhorse.package.lock import Found, Lock, LockedChart, LockedRendering
+from packhorse.package.model import ChartEntry, Component, Package
+from packhorse.package.resource_schemas import Schemas
+
+__all__ = ["Discovered", "Discovery", "Fill", "FoundImage", "Tools"]
+
+Fill = Callable[[Any, str], Any]
+"""Puts values in the place of ``${var.NAME}`` in a decoded YAML document, given the file that it is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What renders. A package without charts or kustomizations needs neither."""
+
+    renderer: ChartRenderer | None = None
+    kustomize: KustomizeBuilder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """A reference as it is written, and where."""
+
+    reference: str
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What was read and rendered, and what was found in it.
+
+    Attributes:
+        values_sets: How many charts' sets of values were rendered, a chart's own values counted as one.
+        objects: How many objects stand in manifests and kustomizations.
+    """
+
+    charts: tuple[LockedChart, ...]
+    renderings: tuple[LockedRendering, ...]
+    finds: tuple[FoundImage, ...] = field(repr=False)
+    values_sets: int = 0
+    objects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Objects of one rendering."""
+
+    component: str
+    items: tuple[SourcedObject, ...]
+    values: str = ""
+
+
+class _Gathering:
+    def __init__(self, folder: PackageFolder, package: Package, fill: Fill) -> None:
+        self.folder = folder
+        self.package = package
+        self.fill = fill
+        self.charts: list[LockedChart] = []
+        self.renderings: list[LockedRendering] = []
+        self.batches: list[_Batch] = []
+        self.annotated: list[tuple[str, ImageFind]] = []
+
+    def add_chart(
+        self, component: Component, entry: ChartEntry, content: ChartContent, renderer: ChartRenderer
+    ) -> None:
+        self.charts.append(content.locked)
+        for metadata in content.unpacked.charts():
+            where = content.shown(f"{content.locked.chart}/Chart.yaml")
+            finds = chart_annotation_finds(metadata.annotations, where)
+            self.annotated += [(component.name, find) for find in finds]
+        with private_folder("chart") as scratch:
+            archive = scratch / f"{content.locked.chart}.tgz"
+            archive.write_bytes(content.archive)
+            for name, files in {"": (), **entry.values_sets}.items():
+                request = RenderRequest(
+                    release=entry.release or entry.name,
+                    namespace=entry.namespace,
+                    chart=archive,
+                    values=tuple(self._values(entry, path) for path in (*entry.values, *files)),
+                    kube_version=self.package.kubernetes.version,
+                    api_versions=self.package.kubernetes.api_versions,
+                )
+                self._add_rendering(component, entry, content, renderer, (request, name))
+
+    def add_manifests(self, component: Component) -> None:
+        for entry in component.manifests:
+            for path in entry.files:
+                what = f"manifest {entry.name} of component {component.name}"
+                text = _text(self.folder.read(path, what), path)
+                documents = [self.fill(document, path) for document in read_documents(text, path)]
+                self.batches.append(_Batch(component.name, tuple(objects_of(documents, path))))
+
+    def add_kustomizations(self, component: Component, kustomize: KustomizeBuilder | None) -> None:
+        for entry in component.kustomizations:
+            what = f"kustomization {entry.name} of component {component.name}"
+            if kustomize is None:
+                raise ConfigError(f"{what} needs kubectl or kustomize", hint="install one of them")
+            content = kustomize.build(self.folder.inside(entry.path, what), root=self.folder.path)
+            self.renderings.append(
+                LockedRendering(
+                    component=component.name,
+                    name=entry.name,
+                    path=entry.path,
+                    digest=Digest.of(content),
+                    size=len(content),
+                )
+            )
+            where = f"{entry.path.rstrip('/')} (kustomization)"
+            documents = [self.fill(document, entry.path) for document in read_documents(_text(content, where), where)]
+            self.batches.append(_Batch(component.name, tuple(objects_of(documents, where))))
+
+    def finds(self) -> Iterator[FoundImage]:
+        schemas = Schemas.of(item for batch in self.batches for item in batch.items)
+        seen: set[tuple[str, ...]] = set()
+        for component, find in self.annotated:
+            yield _found(find, component, "")
+        for batch in self.batches:
+            for find in discover(batch.items, schemas):
+                key = (find.reference, batch.component, find.file, find.object, find.field)
+                # With further sets of values only what is new is told: the rest stands there for the chart's own.
+                if key not in seen:
+                    seen.add(key)
+                    yield _found(find, batch.component, batch.values)
+
+    def _values(self, entry: ChartEntry, path: str) -> bytes:
+        what = f"values of chart {entry.name}"
+        documents = read_documents(_text(self.folder.read(path, what), path), path)
+        if len(documents) > 1 or (documents and not isinstance(documents[0], Mapping)):
+            raise ConfigError(f"{path}: expected one mapping of values")
+        filled = self.fill(documents[0], path) if documents else {}
+        return json.dumps(filled, ensure_ascii=False).encode()
+
+    def _add_rendering(
+        self,
+        component: Component,
+        entry: ChartEntry,
+        content: ChartContent,
+        renderer: ChartRenderer,
+        named: tuple[RenderRequest, str],
+    ) -> None:
+        request, name = named
+        try:
+            rendering = renderer.render(request)
+        except ConfigError as error:
+            of_set = f" with the values {name}" if name else ""
+            message = f"chart {entry.name} of component {component.name}{of_set}: {error.message}"
+            raise ConfigError(message, hint=error.hint) from error
+        items: list[SourcedObject] = []
+        for document in rendering.documents:
+            items += read_objects(document.text, content.shown(document.source))
+        self.batches.append(_Batch(component.name, tuple(items), name))
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Finds the images of one package.
+
+    Attributes:
+        fill: Puts the variables' values in.
+    """
+
+    folder: PackageFolder
+    package: Package
+    sources: ChartSources
+    tools: Tools
+    fill: Fill
+
+    def run(self, known: Lock | None, reporter: Reporter) -> Discovered:
+        """Fetch and render everything that the package is made of, and look through it.
+
+        Args:
+            known: The lock as it was; remote charts must still be those that it names.
+
+        Raises:
+            ConfigError: Something can't be rendered or read.
+            NetworkError, RegistryError: A chart could not be fetched.
+        """
+        gathering = _Gathering(self.folder, self.package, self.fill)
+        self._charts(gathering, known, reporter)
+        renderings = len(gathering.batches)
+        for component in self.package.components:
+            gathering.add_manifests(component)
+            gathering.add_kustomizations(component, self.tools.kustomize)
+        return Discovered(
+            charts=tuple(sorted(gathering.charts, key=lambda chart: (chart.name, chart.component))),
+            renderings=tuple(sorted(gathering.renderings, key=lambda one: (one.name, one.component))),
+            finds=tuple(gathering.finds()),
+            values_sets=renderings,
+            objects=sum(len(batch.items) for batch in gathering.batches[renderings:]),
+        )
+
+    def _charts(self, gathering: _Gathering, known: Lock | None, reporter: Reporter) -> None:
+        locked = {(chart.component, chart.name): chart for chart in (known.charts if known is not None else ())}
+        entries = [(component, entry) for component in self.package.components for entry in component.charts]
+        if entries:
+            reporter.phase("Rendering charts", items=len(entries))
+        for component, entry in entries:
+            if self.tools.renderer is None:
+                raise ConfigError(f"chart {entry.name} needs Helm to be rendered", hint="install Helm 3.14 or newer")
+            key = f"{component.name}/{entry.name}"
+            reporter.started(key, entry.name)
+            content = self.sources.fetch(component.name, entry, locked.get((component.name, entry.name)))
+            gathering.add_chart(component, entry, content, self.tools.renderer)
+            reporter.finished(key)
+
+
+def _found(find: ImageFind, component: str, values: str) -> FoundImage:
+    found = Found(
+        certainty=find.certainty,
+        component=component,
+        file=find.file,
+        object=find.object,
+        field=find.field,
+        values=values,
+    )
+    return FoundImage(find.reference, found)
+
+
+def _text(content: bytes, where: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where} is not UTF-8: {error}") from error
