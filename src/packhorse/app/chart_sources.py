@@ -7,10 +7,10 @@ from typing import Protocol
 
 from packhorse.app.package_folder import PackageFolder
 from packhorse.base.errors import ConfigError, IntegrityError
+from packhorse.base.program import private_folder
 from packhorse.base.units import format_bytes
 from packhorse.helm.chart_archive import MAX_CHART_BYTES, ChartArchive, unpack
 from packhorse.helm.chart_folder import pack_folder
-from packhorse.helm.program import private_folder
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import read_verified

@@ -97,10 +97,10 @@ def resolve_image(wanted: WantedImage, place: ImagePlace, pinned: Digest | None)
 
 
 def resolve_artifact(
-    name: Reference, place: ImagePlace, pinned: Digest | None, *, source: str = "", components: tuple[str, ...] = ()
+    name: Reference, place: ImagePlace, *, source: str = "", components: tuple[str, ...] = ()
 ) -> LockedArtifact:
-    """Resolve an OCI artifact, which is carried whole."""
-    root = _root(name, place, pinned)
+    """Resolve an OCI artifact, which is carried whole; see :func:`resolve_image`."""
+    root = _root(name, place, None)
     blobs: dict[Digest, int] = {}
     _count(root, place, blobs)
     return LockedArtifact(

@@ -9,9 +9,9 @@ from packhorse.app.chart_sources import ChartContent, ChartSources
 from packhorse.app.package_folder import PackageFolder
 from packhorse.base.errors import ConfigError
 from packhorse.base.events import Reporter
+from packhorse.base.program import private_folder
 from packhorse.helm.model import RenderRequest
 from packhorse.helm.ports import ChartRenderer, KustomizeBuilder
-from packhorse.helm.program import private_folder
 from packhorse.oci.digest import Digest
 from packhorse.package.discovery import ImageFind, chart_annotation_finds, discover
 from packhorse.package.kubernetes_objects import SourcedObject, objects_of, read_documents, read_objects

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 
 from packhorse.base.errors import ClusterError, ConfigError, NetworkError, PackhorseError
+from packhorse.base.program import NO_NETWORK, Outcome, Program, private_folder, secret_files
 from packhorse.helm import helm_messages
 from packhorse.helm.model import ReleaseResult, ReleaseSpec, Rendering, RenderRequest
-from packhorse.helm.program import NO_NETWORK, Outcome, Program, private_folder, secret_files
 from packhorse.helm.release_json import read_release
 from packhorse.helm.rendered_text import split_rendered
 

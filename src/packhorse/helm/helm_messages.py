@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from packhorse.base.errors import ClusterError, ConfigError, PackhorseError
-from packhorse.helm.program import Outcome
+from packhorse.base.program import Outcome
 
 __all__ = [
     "chart_error",

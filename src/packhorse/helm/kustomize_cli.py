@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from packhorse.base.errors import ConfigError
-from packhorse.helm.program import NO_NETWORK, Program, private_folder
+from packhorse.base.program import NO_NETWORK, Program, private_folder
 
 __all__ = ["CliKustomize", "check_local"]
 
