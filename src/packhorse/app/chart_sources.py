@@ -10,7 +10,7 @@ from packhorse.base.errors import ConfigError, IntegrityError
 from packhorse.base.program import private_folder
 from packhorse.base.units import format_bytes
 from packhorse.helm.chart_archive import MAX_CHART_BYTES, ChartArchive, unpack
-from packhorse.helm.chart_folder import pack_folder
+from packhorse.helm.chart_folder import is_complete, pack_folder
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import read_verified
@@ -119,6 +119,17 @@ class ChartSources:
                 hint=f"packhorse lock --update {entry.name}, if that is meant to be",
             )
         return ChartContent(locked, archive, unpacked)
+
+    def is_at_hand(self, entry: ChartEntry) -> bool:
+        """Whether a chart and all that it depends on lie in the package's folder.
+
+        Raises:
+            ConfigError: It should, and does not.
+        """
+        if entry.source.startswith(OCI) or is_remote(entry.source):
+            return False
+        path = self.folder.inside(entry.source, f"chart {entry.name}")
+        return path.is_file() or is_complete(path, root=self.folder.path)
 
     def archive(self, locked: LockedChart) -> bytes:
         """Return the archive of a locked chart again, held against the lock.

@@ -54,12 +54,14 @@ class GitSources:
             return str(self.folder.inside(source, "git repository"))
         raise ConfigError(f"git {source}: expected https://, ssh://, git@host:path or a path in the package's folder")
 
-    def run(self, arguments: list[str], *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Outcome:
+    def run(self, arguments: list[str], *, stdin: bytes = b"") -> Outcome:
         """Run git; it never asks a question, and knows no transport that runs other programs."""
         kept = {name: self.environment[name] for name in _KEPT if name in self.environment}
         proxies = {name: value for name, value in self.environment.items() if name.lower().endswith("_proxy")}
         fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C"}
-        return self.git.run(arguments, timeout_seconds=timeout_seconds, environment={**kept, **proxies, **fixed})
+        return self.git.run(
+            arguments, timeout_seconds=_TIMEOUT_SECONDS, environment={**kept, **proxies, **fixed}, stdin=stdin
+        )
 
 
 def is_local(source: str) -> bool:

@@ -1,7 +1,7 @@
 """Everything that a package renders to, and the images found in it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from packhorse.package.kubernetes_objects import SourcedObject, objects_of, read
 from packhorse.package.lock import Found, Lock, LockedChart, LockedRendering
 from packhorse.package.model import ChartEntry, Component, Package
 from packhorse.package.resource_schemas import Schemas
+from packhorse.package.yaml_document import load_all, load_mapping
 
 __all__ = ["Discovered", "Discovery", "Fill", "FoundImage", "Tools"]
 
@@ -46,6 +47,7 @@ class Discovered:
     """What was read and rendered, and what was found in it.
 
     Attributes:
+        skipped: Charts that were left out, because they would have to be fetched.
         values_sets: How many charts' sets of values were rendered, a chart's own values counted as one.
         objects: How many objects stand in manifests and kustomizations.
     """
@@ -53,6 +55,7 @@ class Discovered:
     charts: tuple[LockedChart, ...]
     renderings: tuple[LockedRendering, ...]
     finds: tuple[FoundImage, ...] = field(repr=False)
+    skipped: tuple[tuple[str, str], ...] = ()
     values_sets: int = 0
     objects: int = 0
 
@@ -102,8 +105,8 @@ class _Gathering:
         for entry in component.manifests:
             for path in entry.files:
                 what = f"manifest {entry.name} of component {component.name}"
-                text = _text(self.folder.read(path, what), path)
-                documents = [self.fill(document, path) for document in read_documents(text, path)]
+                written = load_all(self.folder.read(path, what), path)
+                documents = [self.fill(document, path) for document in written]
                 self.batches.append(_Batch(component.name, tuple(objects_of(documents, path))))
 
     def add_kustomizations(self, component: Component, kustomize: KustomizeBuilder | None) -> None:
@@ -139,12 +142,8 @@ class _Gathering:
                     yield _found(find, batch.component, batch.values)
 
     def _values(self, entry: ChartEntry, path: str) -> bytes:
-        what = f"values of chart {entry.name}"
-        documents = read_documents(_text(self.folder.read(path, what), path), path)
-        if len(documents) > 1 or (documents and not isinstance(documents[0], Mapping)):
-            raise ConfigError(f"{path}: expected one mapping of values")
-        filled = self.fill(documents[0], path) if documents else {}
-        return json.dumps(filled, ensure_ascii=False).encode()
+        written = load_mapping(self.folder.read(path, f"values of chart {entry.name}"), path)
+        return json.dumps(self.fill(written, path), ensure_ascii=False).encode()
 
     def _add_rendering(
         self,
@@ -181,18 +180,19 @@ class Discovery:
     tools: Tools
     fill: Fill
 
-    def run(self, known: Lock | None, reporter: Reporter) -> Discovered:
+    def run(self, known: Lock | None, reporter: Reporter, *, offline: bool = False) -> Discovered:
         """Fetch and render everything that the package is made of, and look through it.
 
         Args:
             known: The lock as it was; remote charts must still be those that it names.
+            offline: Leave out what would have to be fetched.
 
         Raises:
             ConfigError: Something can't be rendered or read.
             NetworkError, RegistryError: A chart could not be fetched.
         """
         gathering = _Gathering(self.folder, self.package, self.fill)
-        self._charts(gathering, known, reporter)
+        skipped = self._charts(gathering, known, reporter, offline=offline)
         renderings = len(gathering.batches)
         for component in self.package.components:
             gathering.add_manifests(component)
@@ -201,23 +201,31 @@ class Discovery:
             charts=tuple(sorted(gathering.charts, key=lambda chart: (chart.name, chart.component))),
             renderings=tuple(sorted(gathering.renderings, key=lambda one: (one.name, one.component))),
             finds=tuple(gathering.finds()),
+            skipped=tuple(skipped),
             values_sets=renderings,
             objects=sum(len(batch.items) for batch in gathering.batches[renderings:]),
         )
 
-    def _charts(self, gathering: _Gathering, known: Lock | None, reporter: Reporter) -> None:
+    def _charts(
+        self, gathering: _Gathering, known: Lock | None, reporter: Reporter, *, offline: bool
+    ) -> list[tuple[str, str]]:
         locked = {(chart.component, chart.name): chart for chart in (known.charts if known is not None else ())}
         entries = [(component, entry) for component in self.package.components for entry in component.charts]
+        skipped = []
         if entries:
             reporter.phase("Rendering charts", items=len(entries))
         for component, entry in entries:
             if self.tools.renderer is None:
                 raise ConfigError(f"chart {entry.name} needs Helm to be rendered", hint="install Helm 3.14 or newer")
             key = f"{component.name}/{entry.name}"
+            if offline and not self.sources.is_at_hand(entry):
+                skipped.append((component.name, entry.name))
+                continue
             reporter.started(key, entry.name)
             content = self.sources.fetch(component.name, entry, locked.get((component.name, entry.name)))
             gathering.add_chart(component, entry, content, self.tools.renderer)
             reporter.finished(key)
+        return skipped
 
 
 def _found(find: ImageFind, component: str, values: str) -> FoundImage:

@@ -46,7 +46,7 @@ class Program:
         timeout_seconds: float,
         environment: Mapping[str, str],
         pass_fds: Sequence[int] = (),
-        folder: Path | None = None,
+        stdin: bytes = b"",
     ) -> Outcome:
         """Run it to its end and return what it said; a status other than 0 is the caller's to judge.
 
@@ -55,7 +55,7 @@ class Program:
                 programs are.
             timeout_seconds: When it is killed.
             pass_fds: File descriptors that it inherits.
-            folder: Where it runs.
+            stdin: What it reads.
 
         Raises:
             ConfigError: It can't be started.
@@ -65,13 +65,12 @@ class Program:
         try:
             done = subprocess.run(
                 [self.path, *arguments],
-                stdin=subprocess.DEVNULL,
+                input=stdin,
                 capture_output=True,
                 check=False,
                 timeout=timeout_seconds,
                 env={**base, **environment},
                 pass_fds=pass_fds,
-                cwd=folder,
             )
         except OSError as error:
             reason = error.strerror or str(error)

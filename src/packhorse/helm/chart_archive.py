@@ -7,6 +7,7 @@ the compressor. Written here, entries are sorted, times are 0 and modes are one,
 
 import io
 import posixpath
+import re
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -19,17 +20,28 @@ from packhorse.base.errors import ConfigError, IntegrityError
 from packhorse.base.units import MIB, format_bytes
 from packhorse.helm.model import ChartMetadata
 
-__all__ = ["MAX_CHART_BYTES", "ChartArchive", "pack", "parse_metadata", "unpack"]
+__all__ = ["MAX_CHART_BYTES", "ChartArchive", "chart_config", "pack", "parse_metadata", "unpack"]
 
 MAX_CHART_BYTES = 100 * MIB
 """The most that a chart may hold unpacked; Helm's own limit (``MaxDecompressedChartSize``)."""
 
+_TEXTS = frozenset(
+    {"apiVersion", "appVersion", "description", "home", "icon", "kubeVersion", "name", "type", "version"}
+)
 _MAX_ENTRIES = 20_000
 _BLOCK = 512
 _STORED_MAX = 0xFFFF
 _NAME_BYTES = 100
 _PREFIX_BYTES = 155
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+
+class _ConfigLoader(yaml.CBaseLoader):
+    """YAML whose scalars are all text, but for the booleans of Helm's own schema."""
+
+
+_ConfigLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+_ConfigLoader.add_constructor("tag:yaml.org,2002:bool", lambda _loader, node: node.value == "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,17 @@ def parse_metadata(content: bytes, where: str) -> ChartMetadata:
         kube_version=str(tree.get("kubeVersion") or ""),
         annotations={str(key): str(text) for key, text in annotations.items()} if isinstance(annotations, dict) else {},
     )
+
+
+def chart_config(archive: bytes) -> dict[str, object]:
+    """Return what ``Chart.yaml`` of an archive says, as Helm writes it into the config of a chart in a registry.
+
+    Raises:
+        ConfigError, IntegrityError: As :func:`unpack` has it.
+    """
+    content = unpack(archive, "chart").files["Chart.yaml"]
+    tree = yaml.load(content, Loader=_ConfigLoader)  # noqa: S506 - a safe loader
+    return {key: str(value) if key in _TEXTS else value for key, value in tree.items()}
 
 
 def _is_subchart(path: str) -> bool:

@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 
 from packhorse.base.errors import ConfigError
+from packhorse.base.program import private_folder
 from packhorse.base.units import format_bytes
 from packhorse.helm.chart_archive import MAX_CHART_BYTES, pack, parse_metadata, unpack
 from packhorse.helm.ignore_rules import IgnoreRules
 
-__all__ = ["FetchDependencies", "pack_folder"]
+__all__ = ["FetchDependencies", "is_complete", "pack_folder"]
 
 FetchDependencies = Callable[[Path, Sequence[str]], None]
 """Fetches what the chart in a folder depends on into its ``charts/``, given the repositories' URLs:
@@ -106,6 +107,22 @@ def pack_folder(folder: Path, *, root: Path, scratch: Path, fetch: FetchDependen
         NetworkError: A dependency could not be fetched.
     """
     return _Packer(root, fetch, scratch).pack(folder)
+
+
+def is_complete(folder: Path, *, root: Path) -> bool:
+    """Whether everything that the chart in ``folder`` depends on lies in ``root``, so that nothing must be fetched.
+
+    Raises:
+        ConfigError: It is no chart.
+    """
+    with private_folder("chart") as scratch:
+        missing: list[Path] = []
+
+        def note(copy: Path, _repositories: Sequence[str]) -> None:
+            missing.append(copy)
+
+        pack_folder(folder, root=root, scratch=scratch, fetch=note)
+        return not missing
 
 
 def _read_files(folder: Path, root: Path, shown: Path) -> Iterator[tuple[str, bytes]]:
