@@ -100,7 +100,7 @@ def references_in(text: str) -> Iterator[tuple[int, str]]:
 def _trimmed(match: re.Match[str]) -> str | None:
     host, path, tag = match["host"], match["path"], match["tag"]
     if tag is not None and match["digest"] is None:
-        tag = tag.rstrip(".-_") or None
+        tag = tag.rstrip(".") or None
     if (tag is None and match["digest"] is None) or host.rpartition(".")[2] in _NO_HOSTS:
         return None
     if tag in _TAINT_EFFECTS or (tag is not None and tag[0].isupper() and _API_VERSION.search(path)):
