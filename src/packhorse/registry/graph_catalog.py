@@ -102,11 +102,6 @@ class GraphCatalog:
         """Say where content lies; None when this source does not have it, or has it nowhere in a file."""
         return self._source.locate(descriptor)
 
-    def content(self, digest: Digest) -> bytes | None:
-        """Return the bytes of a manifest, which are in memory already."""
-        node = self._nodes.get(digest)
-        return None if node is None else node.content
-
     def _repository(self, name: str) -> _Repository | None:
         repository = self._repositories.get(name)
         if repository is not None and repository.content is None:
