@@ -1,0 +1,170 @@
+"""Going on: a blob from its middle, what a crash of the machine left, and journals that make no sense."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from packhorse.app import build as build_module
+from packhorse.app.build import BuildInput, build
+from packhorse.base.errors import NetworkError
+from packhorse.base.events import NullReporter
+from packhorse.bundle import writer
+from packhorse.bundle.journal import Journal, Kept, boot_id
+from packhorse.bundle.reader import Bundle
+from packhorse.bundle.sources import BytesSource
+from packhorse.bundle.verify import verify
+from packhorse.bundle.writer import PartFile
+from packhorse.oci.digest import Digest
+from packhorse.oci.model import Descriptor
+from packhorse.oci.ports import BlobStream
+from tests.support.packages import SampleMaterials, Upstream, sample
+
+STEP = 1000
+
+
+class BreakingSource(BytesSource):
+    """Gives the shared layer in small pieces, and breaks off where it is told to; remembers where it was opened."""
+
+    def __init__(self, upstream: Upstream, break_at: int | None) -> None:
+        super().__init__(upstream.blobs.content)
+        self.offsets: list[int] = []
+        self._victim = upstream.shared.digest
+        self._break_at = break_at
+
+    def open(self, descriptor: Descriptor, *, offset: int = 0) -> BlobStream:
+        """Open, with a stream of its own for the victim."""
+        stream = super().open(descriptor, offset=offset)
+        if descriptor.digest != self._victim:
+            return stream
+        self.offsets.append(offset)
+        return _Breaking(stream, None if self._break_at is None else self._break_at - offset)
+
+
+class _Breaking:
+    def __init__(self, stream: BlobStream, left: int | None) -> None:
+        self._stream = stream
+        self._left = left
+
+    def readinto(self, buffer: memoryview) -> int:
+        if self._left is not None and self._left <= 0:
+            message = "connection reset"
+            raise NetworkError(message)
+        count = self._stream.readinto(buffer[:300])
+        if self._left is not None:
+            self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+@pytest.fixture
+def broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[BuildInput, Upstream]:
+    """A build of which the shared layer broke off at 9,900 of 20,000 bytes."""
+    monkeypatch.setattr(writer, "_JOURNAL_STEP", STEP)
+    what, upstream = sample(tmp_path)
+    with pytest.raises(NetworkError):
+        build(what, SampleMaterials(BreakingSource(upstream, 9900)), NullReporter())
+    return what, upstream
+
+
+def finish(what: BuildInput, upstream: Upstream) -> list[int]:
+    """Build again, check the result, and return from where the layer was read."""
+    source = BreakingSource(upstream, None)
+    build(what, SampleMaterials(source), NullReporter())
+    with Bundle.open_file(what.output) as bundle:
+        assert verify(bundle, workers=1, progress=lambda _blob, _count: None) == []
+    return source.offsets
+
+
+def test_a_blob_goes_on_from_where_it_was_recorded(broken_off: tuple[BuildInput, Upstream]) -> None:
+    (offset,) = finish(*broken_off)
+    assert 9900 - STEP - 300 <= offset <= 9900
+
+
+def test_bytes_that_changed_in_between_are_found_and_fetched_again(broken_off: tuple[BuildInput, Upstream]) -> None:
+    what, upstream = broken_off
+    with pytest.raises(Exception, match="Could not fetch"):
+        build(what, SampleMaterials(BreakingSource(upstream, 0)), NullReporter())
+    part = PartFile(what.output).part
+    kept, _ = Journal.read(PartFile(what.output).journal, boot_id())
+    with part.open("r+b") as file:
+        file.seek(kept[upstream.shared.digest].offset)
+        file.write(b"something else")
+    with pytest.raises(Exception, match="Could not fetch"):
+        finish(what, upstream)
+    assert finish(what, upstream) == [0]
+
+
+def test_after_a_crash_of_the_machine_nothing_is_believed_unhashed(
+    broken_off: tuple[BuildInput, Upstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, upstream = broken_off
+    kept, trusted = Journal.read(PartFile(what.output).journal, "another boot")
+    assert not trusted
+    whole = [digest for digest, blob in kept.items() if blob.whole and blob.size > 100]
+    victim = whole[0]
+    with PartFile(what.output).part.open("r+b") as file:
+        file.seek(kept[victim].offset)
+        file.write(b"lost in the crash")
+    monkeypatch.setattr(build_module, "boot_id", lambda: "another boot")
+    assert finish(what, upstream) == [0]
+
+
+def journal(tmp_path: Path, change: Callable[[bytes], bytes]) -> dict[Digest, Kept]:
+    """Write a journal of two blobs, change it, and read it."""
+    path = tmp_path / "x.journal"
+    written = Journal.create(path, "boot")
+    written.record(Digest.of(b"1"), Kept(512, 10, 10))
+    written.record(Digest.of(b"2"), Kept(1024, 10, 5))
+    written.close()
+    path.write_bytes(change(path.read_bytes()))
+    return Journal.read(path, "boot")[0]
+
+
+def test_a_journal_is_read_back(tmp_path: Path) -> None:
+    kept = journal(tmp_path, lambda text: text)
+    assert kept == {Digest.of(b"1"): Kept(512, 10, 10), Digest.of(b"2"): Kept(1024, 10, 5)}
+    assert [blob.whole for blob in kept.values()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-20],
+        lambda text: text + b"{",
+        lambda text: text + b'{"blob":"sha256:00","at":1,"size":1,"filled":1}\n',
+        lambda text: text + b'{"blob":"%s","at":-1,"size":1,"filled":9}\n' % Digest.of(b"3").encode(),
+        lambda text: text + b"[]\n\xff\n",
+    ],
+)
+def test_lines_that_make_no_sense_are_passed_over(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    assert Digest.of(b"1") in journal(tmp_path, change)
+    assert Digest.of(b"3") not in journal(tmp_path, change)
+
+
+def test_a_journal_of_another_version_or_none_holds_nothing(tmp_path: Path) -> None:
+    assert journal(tmp_path, lambda text: text.replace(b'"journal":1', b'"journal":2')) == {}
+    assert Journal.read(tmp_path / "missing", "boot") == ({}, False)
+
+
+def test_a_torn_line_is_closed_before_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    written = Journal.create(path, "boot")
+    written.record(Digest.of(b"1"), Kept(512, 10, 10))
+    written.close()
+    path.write_bytes(path.read_bytes() + b'{"blob":"sha2')
+    again = Journal.extend(path)
+    again.record(Digest.of(b"2"), Kept(1024, 10, 10))
+    again.close()
+    kept, trusted = Journal.read(path, "boot")
+    assert set(kept) == {Digest.of(b"1"), Digest.of(b"2")}
+    assert trusted
