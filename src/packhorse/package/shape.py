@@ -104,11 +104,11 @@ class _Walk:
         self._mistakes = mistakes
 
     def value(self, value: Any, type_: inspect.Type, path: Path, wanted: str = "") -> None:
-        """Check one value; ``wanted`` is what its field's description says."""
+        """Check one value; ``wanted`` says in words what its pattern means, or is its field's description."""
         match type_:
             case inspect.Metadata():
                 description = (type_.extra_json_schema or {}).get("description", "")
-                self.value(value, type_.type, path, description or wanted)
+                self.value(value, type_.type, path, (type_.extra or {}).get("expected") or description or wanted)
             case inspect.UnionType():
                 self._union(value, type_, path, wanted)
             case _ if not _fits(value, type_):
@@ -137,7 +137,7 @@ class _Walk:
         if value is None:
             note = "give it a value, or leave the key out"
         elif "text" in kinds and not isinstance(value, (dict, list)):
-            note = "put it in quotes"
+            note = "YAML reads it as true or false; put it in quotes" if isinstance(value, bool) else "put it in quotes"
         elif kinds == "a list" and not isinstance(value, dict):
             note = "put it in brackets, or on a line of its own after a dash"
         self._mistakes.add(
