@@ -82,7 +82,7 @@ def test_a_name_from_outside_does_not_exist(run_pod: RunPod) -> None:
     assert "DNS" in log
 
 
-def test_a_claim_gets_a_volume_that_pods_write_to(cluster: Cluster, run_pod: RunPod) -> None:
+def test_a_claim_gets_a_volume_that_any_pod_writes_to_and_that_goes_with_it(cluster: Cluster, run_pod: RunPod) -> None:
     claims = "/api/v1/namespaces/default/persistentvolumeclaims"
     claim = {
         "apiVersion": "v1",
@@ -93,13 +93,22 @@ def test_a_claim_gets_a_volume_that_pods_write_to(cluster: Cluster, run_pod: Run
     cluster.apply(claims, claim)
     volume = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
     mount = {"name": "v", "mountPath": "/data"}
-    wrote = run_pod("writes", "mounttest", "--new_file_0644=/data/x", volumes=[volume], mounts=[mount])
+    nobody = {"runAsUser": 65534, "runAsNonRoot": True}
+    wrote = run_pod(
+        "writes", "mounttest", "--new_file_0644=/data/x", volumes=[volume], mounts=[mount], securityContext=nobody
+    )
     assert wrote[0] == "Succeeded", wrote
     read = run_pod("reads", "mounttest", "--file_content=/data/x", volumes=[volume], mounts=[mount])
     assert 'content of file "/data/x": mount-tester new file' in read[1]
-    assert cluster.run_in_node("sh", "-c", "find /tmp/hostpath_pv -name x").strip()
-    assert not Path("/tmp/hostpath_pv").exists()
+    (volume,) = (cluster.get("/api/v1/persistentvolumes") or {})["items"]
+    folder = volume["spec"]["hostPath"]["path"]
+    assert cluster.run_in_node("cat", f"{folder}/x") == "mount-tester new file\n"
+    assert not Path(folder).exists()
     cluster.delete(f"{claims}/data")
+    path = f"/api/v1/persistentvolumes/{volume['metadata']['name']}"
+    wait_until(lambda: cluster.get(path) is None, "the volume to go", timeout_seconds=60)
+    with pytest.raises(BedError, match="No such file"):
+        cluster.run_in_node("ls", folder)
 
 
 def test_an_image_can_be_mounted_as_a_volume(run_pod: RunPod) -> None:

@@ -282,6 +282,7 @@ class Cluster:
                 write_kubeconfig(pki / "kubelet.kubeconfig", self.api_url, made.authority, kubelet),
                 cgroup,
             ),
+            running.start_storage(made.authority, made.admin),
             running.start_kube_proxy(
                 write_kubeconfig(pki / "kube-proxy.kubeconfig", self.api_url, made.authority, proxy)
             ),

@@ -134,7 +134,7 @@ class ControlPlane:
         ]
 
     def controller_manager(self, *extra: str) -> list[str]:
-        """All controllers, each with its own service account, and the one that provisions volumes as host paths."""
+        """All controllers, each with its own service account."""
         made = self.credentials
         kubeconfig = made.controller_manager_kubeconfig
         return [
@@ -149,7 +149,6 @@ class ControlPlane:
             "--use-service-account-credentials=true",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
-            "--enable-hostpath-provisioner=true",
             # The default rate makes the start of its thirty controllers take six seconds.
             "--kube-api-qps=500",
             "--kube-api-burst=1000",

@@ -17,13 +17,14 @@ from e2e.cluster import first_process
 from e2e.cluster.errors import BedError
 from e2e.cluster.images import PAUSE
 from e2e.cluster.network import NetworkNamespace, SiteNetwork
-from e2e.cluster.pki import Authority
+from e2e.cluster.pki import Authority, Issued
 from e2e.cluster.process import Daemon, wait_until
 
 __all__ = ["NAME", "Node"]
 
 NAME = "node-1"
 _PROJECT = Path(__file__).resolve().parents[2]
+_VOLUMES = "/var/lib/volumes"
 _CERTS_D = Path("/etc/containerd/certs.d")
 _START_SECONDS = 15.0
 _PRIVATE = ("/run", "/tmp", "/var/lib", "/var/log")
@@ -191,6 +192,16 @@ class Node:
                 "--conntrack-max-per-core=0",
                 "--healthz-bind-address=127.0.0.1:10256",
                 "--metrics-bind-address=127.0.0.1:10249",
+            ],
+        )
+
+    def start_storage(self, authority: Authority, user: Issued) -> Daemon:
+        """Start what gives claims their volumes."""
+        return self.start(
+            "storage",
+            [
+                *("env", f"PYTHONPATH={_PROJECT}", sys.executable, "-m", "e2e.cluster.storage"),
+                *(SiteNetwork.node_address, "6443", authority.certificate, user.certificate, user.key, _VOLUMES),
             ],
         )
 
