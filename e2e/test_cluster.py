@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +39,24 @@ RunPod = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def run_pod(cluster: Cluster) -> Iterator[RunPod]:
-    """Runs a pod to its end and returns its phase and what it logged; pods are deleted afterwards."""
-    made: list[str] = []
+def run_pod(cluster: Cluster) -> RunPod:
+    """Runs a pod to its end and returns its phase and what it logged; the pod is deleted."""
 
     def run(name: str, *arguments: str, **spec: Any) -> tuple[str, str]:
-        made.append(name)
+        path = f"{_PODS}/{name}"
         cluster.apply(_PODS, pod(name, *arguments, **spec))
 
         def ended() -> str | None:
-            phase = (cluster.get(f"{_PODS}/{name}") or {}).get("status", {}).get("phase")
+            phase = (cluster.get(path) or {}).get("status", {}).get("phase")
             return phase if phase in {"Succeeded", "Failed"} else None
 
-        phase = wait_until(ended, f"pod {name} to end", timeout_seconds=60)
-        return phase, cluster.call(lambda api: api.text(f"{_PODS}/{name}/log"))
+        try:
+            phase = wait_until(ended, f"pod {name} to end", timeout_seconds=60)
+            return phase, cluster.call(lambda api: api.text(f"{path}/log"))
+        finally:
+            cluster.delete(path)
 
-    yield run
-    for name in made:
-        cluster.delete(f"{_PODS}/{name}")
+    return run
 
 
 def test_the_node_is_ready_with_the_runtime_that_was_built(cluster: Cluster) -> None:
