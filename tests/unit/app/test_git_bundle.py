@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.app.git_bundles import git_bundle
-from packhorse.app.git_sources import GitSources
-from packhorse.app.package_folder import PackageFolder
+from packhorse.app.git_bundle import make_git_bundle
 from packhorse.base.errors import ConfigError, NetworkError
-from packhorse.base.program import Program
-from packhorse.package.lock import LockedGit
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+GIT = Path(shutil.which("git") or "git")
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
@@ -46,16 +43,9 @@ def repository(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-def bundle_of(repository: Path, commit: str, source: str = "source") -> bytes:
-    """Bundle a commit of a repository that lies in the package's folder."""
-    program = Program(Path(shutil.which("git") or "git"), ENVIRONMENT)
-    sources = GitSources(program, PackageFolder(repository.parent), ENVIRONMENT)
-    return git_bundle(sources, LockedGit(component="main", name="it", source=source, ref="trunk", commit=commit))
-
-
 def test_git_clones_it_with_its_history(repository: Path, tmp_path: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
-    bundle = bundle_of(repository, commit)
+    bundle = make_git_bundle(GIT, str(repository), "trunk", commit, ENVIRONMENT)
     (tmp_path / "x.bundle").write_bytes(bundle)
     git(tmp_path, "clone", "--quiet", "x.bundle", "clone")
     clone = tmp_path / "clone"
@@ -68,15 +58,15 @@ def test_git_clones_it_with_its_history(repository: Path, tmp_path: Path) -> Non
 
 def test_packing_of_the_source_does_not_change_a_byte(repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
-    before = bundle_of(repository, commit)
+    before = make_git_bundle(GIT, str(repository), "trunk", commit, ENVIRONMENT)
     git(repository, "gc", "--quiet", "--aggressive")
     git(repository, "branch", "other")
-    assert bundle_of(repository, commit) == before
+    assert make_git_bundle(GIT, str(repository), "trunk", commit, ENVIRONMENT) == before
 
 
 def test_a_commit_that_is_gone_and_a_source_that_is_none(repository: Path, tmp_path: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
-    with pytest.raises(ConfigError, match="does not have commit"):
-        bundle_of(repository, "1" * len(commit))
-    with pytest.raises(NetworkError, match="git file:"):
-        bundle_of(repository, commit, f"file://{tmp_path}/nowhere")
+    with pytest.raises(ConfigError, match="any more"):
+        make_git_bundle(GIT, str(repository), "trunk", "1" * len(commit), ENVIRONMENT)
+    with pytest.raises(NetworkError, match="could not fetch"):
+        make_git_bundle(GIT, str(tmp_path / "nowhere"), "trunk", commit, ENVIRONMENT)
