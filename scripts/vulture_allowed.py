@@ -5,7 +5,7 @@ A name is added when a library calls it, or reads it, behind our back; never to 
 
 from typing import Any
 
-_: Any
+_: Any = None
 
 # click asks a group for these.
 _.format_commands
