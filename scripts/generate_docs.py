@@ -61,12 +61,12 @@ def _exit_codes() -> Iterator[str]:
     families = [getattr(errors, name) for name in errors.__all__]
     yield "| code | family | means |"
     yield "| ---: | --- | --- |"
-    yield "| 0 | | done |"
+    yield "| 0 | | Done |"
     for family in sorted(families, key=lambda item: item.exit_code):
-        meaning = "a defect in Packhorse, or a state that nobody foresaw"
+        meaning = "A defect in Packhorse, or a state that nobody foresaw"
         if family is not errors.PackhorseError:
             meaning = (family.__doc__ or "").partition("\n")[0].rstrip(".")
-        yield f"| {family.exit_code} | {family.__name__} | {meaning[:1].lower()}{meaning[1:]} |"
+        yield f"| {family.exit_code} | {family.__name__} | {meaning} |"
 
 
 def schema() -> str:

@@ -47,7 +47,7 @@ def test_every_command_has_its_help_in_its_place() -> None:
 def test_every_family_of_errors_has_its_exit_code() -> None:
     rows = [line for line in render_reference(root).splitlines() if line.startswith("| ") and "Error |" in line]
     assert [row.split("|")[1].strip() for row in rows] == [str(code) for code in range(1, 10)]
-    assert "| 4 | IntegrityError | bytes are not what their digest, their size or their format says |" in rows
+    assert "| 4 | IntegrityError | Bytes are not what their digest, their size or their format says |" in rows
 
 
 def test_the_page_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
