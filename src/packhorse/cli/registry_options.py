@@ -19,7 +19,7 @@ from packhorse.oci.mirrors import MirrorTable, parse_mirror
 from packhorse.oci.registries_conf import read_registries_conf
 from packhorse.oci.registry_settings import Credential, CredentialSource, ProxySettings, RegistrySettings
 
-__all__ = ["RegistryOptions", "registry_options", "registry_settings"]
+__all__ = ["RegistryOptions", "registry_options", "registry_settings", "target_registry_options"]
 
 _CERTIFICATE_FOLDERS = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 _SYSTEM_REGISTRIES_CONF = Path("/etc/containers/registries.conf")
@@ -33,28 +33,25 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 class RegistryOptions:
     """What was written on the command line."""
 
-    mirrors: tuple[str, ...]
-    mirror_only: bool
-    ca_file: Path | None
-    insecure: tuple[str, ...]
-    plain_http: tuple[str, ...]
-    registry_config: Path | None
-    registries_conf: Path | None
     workers: int
     """Threads that fetch or send."""
+    ca_file: Path | None = None
+    insecure: tuple[str, ...] = ()
+    plain_http: tuple[str, ...] = ()
+    registry_config: Path | None = None
+    mirrors: tuple[str, ...] = ()
+    mirror_only: bool = False
+    registries_conf: Path | None = None
 
 
 def registry_options(function: _Decorated) -> Callable[..., Any]:
-    """Give a verb the options; they reach it as one :class:`RegistryOptions` named ``registry``."""
+    """Give a verb that reads from registries the options; it gets one :class:`RegistryOptions` as ``registry``."""
+    return _gathered(function, (*_MIRROR_OPTIONS, *_OPTIONS))
 
-    @functools.wraps(function)
-    def gather(*args: Any, **values: Any) -> Any:
-        options = {name: values.pop(name) for name in RegistryOptions.__slots__}
-        return function(*args, **values, registry=RegistryOptions(**options))
 
-    for option in reversed(_OPTIONS):
-        gather = option(gather)
-    return gather
+def target_registry_options(function: _Decorated) -> Callable[..., Any]:
+    """Give a verb that writes to one registry the options, as :func:`registry_options` does, but for mirrors."""
+    return _gathered(function, _OPTIONS)
 
 
 def registry_settings(
@@ -92,12 +89,23 @@ def registry_settings(
     )
 
 
+def _gathered(function: _Decorated, options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def gather(*args: Any, **values: Any) -> Any:
+        given = {name: values.pop(name) for name in RegistryOptions.__slots__ if name in values}
+        return function(*args, **values, registry=RegistryOptions(**given))
+
+    for option in reversed(options):
+        gather = option(gather)
+    return gather
+
+
 def _default_workers() -> int:
     # One more than cores keeps a fast network busy; a slow one gains by a few connections more.
     return min(_MOST_WORKERS, max(_LEAST_WORKERS, (os.cpu_count() or 1) + 1))
 
 
-_OPTIONS = (
+_MIRROR_OPTIONS = (
     click.option(
         "--mirror",
         "mirrors",
@@ -106,6 +114,15 @@ _OPTIONS = (
         help="Ask URL first for what UPSTREAM (a registry, or * for all) has; a path in URL goes before the name.",
     ),
     click.option("--mirror-only", is_flag=True, help="Where there is a mirror, never ask the upstream itself."),
+    click.option(
+        "--registries-conf",
+        metavar="FILE",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Mirrors, as in containers' registries.conf; read instead of the usual files.",
+    ),
+)
+
+_OPTIONS = (
     click.option(
         "--ca-file",
         metavar="FILE",
@@ -121,12 +138,6 @@ _OPTIONS = (
         metavar="FILE",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="Logins, as in Docker's config.json; read instead of the usual files.",
-    ),
-    click.option(
-        "--registries-conf",
-        metavar="FILE",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="Mirrors, as in containers' registries.conf; read instead of the usual files.",
     ),
     click.option(
         "--workers",

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 
 from packhorse.base.units import format_bytes
-from packhorse.oci import media_types, referrers
+from packhorse.oci import media_types
 from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_download import Download
@@ -22,12 +22,13 @@ from packhorse.oci.distribution_referrers import Referrers
 from packhorse.oci.distribution_routes import Access, Place, Router
 from packhorse.oci.distribution_transport import Answer
 from packhorse.oci.distribution_upload import Uploader
-from packhorse.oci.graph import read_verified
+from packhorse.oci.graph import Node, read_verified
 from packhorse.oci.holdings import Holdings
 from packhorse.oci.manifest import MAX_MANIFEST_BYTES, parse
 from packhorse.oci.model import Descriptor, decode_json
 from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.oci.reference import Reference
+from packhorse.oci.referrer import describe
 from packhorse.oci.registry_settings import RegistrySettings
 from packhorse.oci.retry import Attempts, Pacing
 
@@ -159,7 +160,7 @@ class Repository:
             self._written.clear()
         self._written[descriptor.digest] = content
         if node.subject is not None and "OCI-Subject" not in answer.headers:
-            self._referrers.record(node.subject.digest, referrers.describe(descriptor, node))
+            self._referrers.record(node.subject.digest, describe(Node(descriptor, content, node)))
 
     def tag(self, descriptor: Descriptor, name: str) -> None:
         """Make a tag stand for a manifest that is there; see :class:`~packhorse.oci.ports.ContentTarget`."""

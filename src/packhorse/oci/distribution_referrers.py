@@ -3,7 +3,7 @@
 import threading
 
 from packhorse.base.errors import IntegrityError, RegistryError
-from packhorse.oci import manifest, media_types, referrers
+from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_errors import NotFoundError, refusal
 from packhorse.oci.distribution_exchange import Call
@@ -11,6 +11,7 @@ from packhorse.oci.distribution_manifests import Manifests
 from packhorse.oci.distribution_pages import pages
 from packhorse.oci.distribution_routes import Access, Place
 from packhorse.oci.model import Descriptor, Index, decode_json
+from packhorse.oci.referrer import fallback_tag, listed, with_referrer
 
 __all__ = ["Referrers"]
 
@@ -56,14 +57,14 @@ class Referrers:
             NetworkError, RegistryError: The list can't be read or written.
             IntegrityError: What stands under the tag is not a list.
         """
-        tag = referrers.fallback_tag(subject)
+        tag = fallback_tag(subject)
         where = self._access.written(tag)
         with self._writing:
             try:
                 content = self._upstream.read(tag)[1]
             except NotFoundError:
                 content = None
-            changed = referrers.with_referrer(content, referrer, where)
+            changed = with_referrer(content, referrer, where)
             if changed is not None:
                 self._upstream.write(changed, media_types.OCI_INDEX, tag)
 
@@ -86,10 +87,10 @@ class Referrers:
             if not answer.headers.get("Content-Type", "").startswith(media_types.OCI_INDEX):
                 return None  # a page for people, from what answers every path
             found += decode_json(content, Index, f"the referrers of {subject.short}").manifests
-        return referrers.listed(found)
+        return listed(found)
 
     def _by_tag(self, subject: Digest) -> tuple[Descriptor, ...]:
-        tag = referrers.fallback_tag(subject)
+        tag = fallback_tag(subject)
         try:
             described, content = self._manifests.read(tag)
         except NotFoundError:
@@ -97,4 +98,4 @@ class Referrers:
         index = manifest.parse(content, described.media_type, self._access.written(tag))
         if not isinstance(index, Index):
             raise IntegrityError(f"{self._access.written(tag)} is not a list of referrers")
-        return referrers.listed(index.manifests)
+        return listed(index.manifests)

@@ -3,10 +3,10 @@
 import threading
 
 from packhorse.base.errors import IntegrityError, RegistryError
-from packhorse.oci import manifest, media_types, referrers
+from packhorse.oci import manifest, media_types, referrer
 from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
-from packhorse.oci.graph import read_verified
+from packhorse.oci.graph import Node, read_verified
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream, ContentSource
 
@@ -57,8 +57,8 @@ class MemoryStore:
             if media_types.is_metadata(descriptor.media_type):
                 node = manifest.parse(self._content[digest], descriptor.media_type, digest.short)
                 if node.subject is not None and node.subject.digest == subject.digest:
-                    found.append(referrers.describe(descriptor, node))
-        return referrers.listed(found)
+                    found.append(referrer.describe(Node(descriptor, self._content[digest], node)))
+        return referrer.listed(found)
 
     def exists(self, descriptor: Descriptor) -> bool:
         """Whether this content is here."""

@@ -1,0 +1,276 @@
+"""``push``: copy the images of a bundle, a store or a layout into a registry, and nothing that is there already."""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from packhorse.base.errors import ConfigError, UsageError
+from packhorse.base.events import Reporter
+from packhorse.bundle.reader import Bundle
+from packhorse.oci import media_types
+from packhorse.oci.copy import CopyResult, Destination, PreparedCopy, Root, carry_out, plan_copy
+from packhorse.oci.digest import Digest
+from packhorse.oci.distribution_client import RegistryClient
+from packhorse.oci.graph import carried_by, read_verified, walk
+from packhorse.oci.manifest import MAX_MANIFEST_BYTES, parse, successors
+from packhorse.oci.model import Descriptor, Index
+from packhorse.oci.ports import BlobStream, ContentSource
+from packhorse.oci.reference import Reference
+from packhorse.store.directory_store import DirectoryStore, is_store
+from packhorse.store.layout_source import LayoutSource
+from packhorse.store.open_source import is_file_source, open_files, parse_source
+
+__all__ = ["PushPlan", "PushResult", "PushSource", "PushTarget", "name_images", "open_source", "plan_push", "push"]
+
+_UNFIT_FOR_NAME = re.compile(r"[^a-z0-9.]+")
+
+
+class PushSource(ContentSource, Protocol):
+    """Images with their names, and what refers to them."""
+
+    def images(self) -> Iterable[tuple[Reference, Descriptor]]:
+        """Yield each name with its manifest; a sparse index with what is there of it (``graph.CARRIES``)."""
+
+    def referrers_to(self, name: str, subject: Digest) -> Iterable[tuple[Descriptor, str]]:
+        """Yield what refers to a manifest of a repository, each with its tag or an empty string."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushTarget:
+    """A registry, and how names are made in it.
+
+    Without ``prefix`` a repository keeps its name: ``docker.io/library/redis`` becomes ``<registry>/library/redis``.
+    With one, it stands below it under its upstream's host: ``<registry>/<prefix>/docker.io/library/redis``, so that
+    images of several upstreams never meet. ``path`` stands before either.
+    """
+
+    registry: str
+    path: str = ""
+    prefix: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, prefix: str | None = None) -> "PushTarget":
+        """Read ``registry.example:5000`` or ``registry.example/project``.
+
+        Raises:
+            UsageError: It is no registry, or no repository can have this path.
+        """
+        registry, _, path = text.strip("/").partition("/")
+        try:
+            Reference.parse("/".join(part for part in (registry, path, prefix or "", "name") if part))
+        except ConfigError as error:
+            raise UsageError(
+                f"{text!r} is not a registry to push to: {error.message}",
+                hint="write it as registry.example:5000 or registry.example/project",
+            ) from error
+        return cls(registry, path, None if prefix is None else prefix.strip("/"))
+
+    def repository(self, reference: Reference) -> str:
+        """Return registry and repository for an image."""
+        parts = [self.registry, self.path]
+        if self.prefix is not None:
+            host = _UNFIT_FOR_NAME.sub("-", reference.registry.lower()).strip("-.")
+            parts += [self.prefix, host]
+        return "/".join(part for part in (*parts, reference.repository) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """What a push would do: the copy, and the names that images have now and will have."""
+
+    copy: PreparedCopy
+    names: tuple[tuple[Reference, str], ...]
+    seconds: float
+    """What it took to make the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What a push did."""
+
+    copied: CopyResult
+    seconds: float
+    """With the making of the plan."""
+
+
+def push(plan: PushPlan, *, workers: int, reporter: Reporter) -> PushResult:
+    """Carry out a plan.
+
+    Raises:
+        PackhorseError: Some of it could not be pushed; the rest was. All failures are in it.
+    """
+    begun = time.monotonic()
+    copied = carry_out(plan.copy, workers=workers, reporter=reporter)
+    return PushResult(copied, plan.seconds + time.monotonic() - begun)
+
+
+def plan_push(
+    source: PushSource, target: PushTarget, client: RegistryClient, *, workers: int, unwrap: bool = False
+) -> PushPlan:
+    """See what the registry has, and decide what goes there.
+
+    Args:
+        source: What is pushed.
+        target: Where to.
+        client: Used to ask, and later to send.
+        workers: How many questions are asked at a time.
+        unwrap: Push the one image that is there in place of an index that is not whole.
+
+    Raises:
+        UsageError: Two images would become one.
+        ConfigError: Nothing in the source has a name to push it under.
+        IntegrityError: A manifest of the source is wrong.
+        NetworkError, RegistryError: The registry can't be asked.
+    """
+    begun = time.monotonic()
+    images = [(reference, _unwrapped(source, entry) if unwrap else entry) for reference, entry in source.images()]
+    if not images:
+        raise ConfigError("there is no image with a full name, such as docker.io/library/redis:7.2, to push")
+    named = name_images(images, target)
+    destinations = [
+        Destination(name, client.repository(name, direct=True), tuple(_with_referrers(source, roots)))
+        for name, roots in named.items()
+    ]
+    prepared = plan_copy(source, destinations, workers=workers)
+    names = tuple((reference, _new_name(reference, target)) for reference, _ in images)
+    return PushPlan(prepared, names, time.monotonic() - begun)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRoot:
+    """An image with the repository that it comes from, where its referrers are looked for."""
+
+    upstream: str
+    root: Root
+
+
+def name_images(images: Sequence[tuple[Reference, Descriptor]], target: PushTarget) -> dict[str, tuple[NamedRoot, ...]]:
+    """Gather images by the repository that they go to. Of two that have the very same name, the first keeps its tag.
+
+    Raises:
+        UsageError: Images of different names would get the same tag for different content.
+    """
+    found: dict[str, list[NamedRoot]] = defaultdict(list)
+    tagged: dict[str, tuple[Reference, Digest]] = {}
+    for reference, descriptor in images:
+        repository = target.repository(reference)
+        tags: tuple[str, ...] = ()
+        if reference.tag is not None:
+            name = f"{repository}:{reference.tag}"
+            first, digest = tagged.setdefault(name, (reference, descriptor.digest))
+            if digest != descriptor.digest and first.name != reference.name:
+                raise UsageError(
+                    f"{first} and {reference} are different images, and both would become {name}",
+                    hint="with --prefix, names keep the registry that they come from",
+                )
+            tags = (reference.tag,) if digest == descriptor.digest else ()
+        found[repository].append(NamedRoot(reference.name, Root(descriptor, tags)))
+    return {name: tuple(roots) for name, roots in found.items()}
+
+
+def open_source(text: str, opened: ExitStack) -> PushSource:
+    """Open a bundle, a store, a layout or an archive (``oci:``, ``oci-archive:``, ``docker-archive:``).
+
+    Args:
+        text: As on the command line.
+        opened: Closes it.
+
+    Raises:
+        UsageError: There is no such thing.
+        ConfigError, IntegrityError: It is not what it should be.
+    """
+    path = Path(text)
+    if is_file_source(text):
+        files = open_files(parse_source(text))
+        opened.callback(files.close)
+        return _Listed(files)
+    if is_store(path):
+        store = DirectoryStore.open_existing(path)
+        opened.callback(store.close)
+        return _Stored(store)
+    if path.is_dir():
+        layout = LayoutSource.at(text)
+        opened.callback(layout.close)
+        return _Listed(layout)
+    return _Listed(opened.enter_context(Bundle.open_file(path)))
+
+
+class _ListingSource(ContentSource, Protocol):
+    def images(self) -> Iterable[tuple[Reference, Descriptor]]: ...
+    def referrers(self) -> Iterable[tuple[Digest, Descriptor, str]]: ...
+
+
+class _Listed:
+    """A source that lists all its referrers."""
+
+    def __init__(self, source: _ListingSource) -> None:
+        self._source = source
+        self.images = source.images
+        self._referrers: dict[Digest, list[tuple[Descriptor, str]]] = defaultdict(list)
+        for subject, referrer, tag in source.referrers():
+            self._referrers[subject].append((referrer, tag))
+
+    def open(self, descriptor: Descriptor, *, offset: int = 0) -> BlobStream:
+        return self._source.open(descriptor, offset=offset)
+
+    def referrers_to(self, name: str, subject: Digest) -> Iterable[tuple[Descriptor, str]]:  # noqa: ARG002  see PushSource
+        return self._referrers.get(subject, ())
+
+
+class _Stored:
+    """A store: referrers are known by repository, and their tags are names like any other."""
+
+    def __init__(self, store: DirectoryStore) -> None:
+        self._store = store
+        self.images = store.images
+
+    def open(self, descriptor: Descriptor, *, offset: int = 0) -> BlobStream:
+        return self._store.open(descriptor, offset=offset)
+
+    def referrers_to(self, name: str, subject: Digest) -> Iterable[tuple[Descriptor, str]]:
+        return ((referrer, "") for referrer in self._store.referrers(name, subject))
+
+
+def _with_referrers(source: PushSource, roots: Iterable[NamedRoot]) -> Iterator[Root]:
+    """Yield the images, and everything that refers to them, to parts of them, or to what refers to them."""
+
+    def read(descriptor: Descriptor) -> bytes:
+        return read_verified(source, descriptor, max_bytes=MAX_MANIFEST_BYTES)
+
+    for named in roots:
+        seen: set[Digest] = set()
+        waiting = [named.root]
+        while waiting:
+            root = waiting.pop(0)
+            yield root
+            for node in walk([root.descriptor], read).nodes:
+                if node.descriptor.digest in seen:
+                    continue
+                seen.add(node.descriptor.digest)
+                for referrer, tag in source.referrers_to(named.upstream, node.descriptor.digest):
+                    waiting.append(Root(referrer, (tag,) if tag else ()))
+
+
+def _unwrapped(source: ContentSource, descriptor: Descriptor) -> Descriptor:
+    """Return the one image manifest that is there below a sparse index; the index itself where it is not so."""
+    carried = carried_by(descriptor)
+    if carried is None or not media_types.is_index(descriptor.media_type):
+        return descriptor
+    content = read_verified(source, descriptor, max_bytes=MAX_MANIFEST_BYTES)
+    node = parse(content, descriptor.media_type, f"index {descriptor.digest.short}")
+    there = [child for child in successors(node) if child.digest in carried] if isinstance(node, Index) else []
+    whole = isinstance(node, Index) and len(there) == len(node.manifests)
+    images = [child for child in there if media_types.is_manifest(child.media_type) and child.platform is not None]
+    real = [child for child in images if child.platform is not None and child.platform.os != "unknown"]
+    return descriptor if whole or len(real) != 1 else real[0].plain()
+
+
+def _new_name(reference: Reference, target: PushTarget) -> str:
+    tag = f":{reference.tag}" if reference.tag is not None else ""
+    digest = f"@{reference.digest}" if reference.digest is not None else ""
+    return f"{target.repository(reference)}{tag}{digest}"
