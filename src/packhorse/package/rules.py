@@ -18,7 +18,6 @@ from packhorse.package.chart_source import ChartSource, ChartSourceError
 from packhorse.package.dependencies import cycles
 from packhorse.package.file_mode import parse_mode
 from packhorse.package.folder_path import PathKind, check_relative, resolve_inside
-from packhorse.package.image_source import ImageSource
 from packhorse.package.model import (
     ArtifactEntry,
     ChartEntry,
@@ -33,6 +32,7 @@ from packhorse.package.shape import Mistakes, path_text
 from packhorse.package.variables import Given, check_value
 from packhorse.package.yaml_document import LocatedDocument
 from packhorse.package.yaml_document import Path as DocumentPath
+from packhorse.store.open_source import parse_source
 
 __all__ = ["check_rules"]
 
@@ -206,10 +206,10 @@ class _Rules:
 
     def _image_source(self, path: DocumentPath, text: str) -> None:
         def check() -> None:
-            source = ImageSource.parse(text)
+            source = parse_source(text)
             # An image may come from anywhere on this machine: the lock pins what it is.
             if self._folder is not None and not (self._folder / source.path).exists():
-                kind = "folder" if source.transport == "oci" else "file"
+                kind = "folder" if source.word == "oci" else "file"
                 self._mistakes.add(path, f"{path_text(path)}: there is no {kind} {source.path}")
 
         self.attempt(path, check)

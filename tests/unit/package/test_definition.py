@@ -205,8 +205,7 @@ COMPONENT = {
             ", found 'docker:x'"
         ),
     ),
-    "image source without a path": ("images: [{name: a, source: 'oci:'}]", "found 'oci:' without a path"),
-    "image source without a name": ("images: [{name: a, source: 'oci:x:'}]", "found 'oci:x:' without a name"),
+    "image source without a path": ("images: [{name: a, source: 'oci:'}]", "found 'oci:'"),
     "platform": (
         "images: [{name: a, platforms: [amd64]}]",
         'platforms[0]: expected os/architecture[/variant], as linux/arm64; found "amd64"',
