@@ -18,15 +18,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     plain = _plain(word)
     if not plain or len(plain) > _LONGEST_WORD:
         return None
-    allowed = max(1, len(plain) // _LETTERS_PER_MISTAKE)
     candidates = list(known)
-    begun = [candidate for candidate in candidates if _plain(candidate).startswith(plain)]
-    if len(begun) == 1 and len(plain) >= _LETTERS_PER_MISTAKE:
-        return begun[0]
+    allowed = min(max(1, len(plain) // _LETTERS_PER_MISTAKE), len(plain) - 1)
     ranked = sorted((distance(plain, _plain(candidate)), candidate) for candidate in candidates)
-    if not ranked or ranked[0][0] > allowed or ranked[0][0] >= len(plain):
-        return None
-    return ranked[0][1]
+    if ranked and ranked[0][0] <= allowed:
+        return ranked[0][1]
+    begun = [candidate for candidate in candidates if _plain(candidate).startswith(plain)]
+    return begun[0] if len(begun) == 1 and len(plain) >= _LETTERS_PER_MISTAKE else None
 
 
 def distance(left: str, right: str) -> int:

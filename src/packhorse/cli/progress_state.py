@@ -124,7 +124,7 @@ def describe(view: PhaseView) -> str:
         parts.append(f"{format_bytes(max(0, view.done_bytes))} of {format_bytes(view.total_bytes)}")
     elif view.done_bytes > 0:
         parts.append(format_bytes(view.done_bytes))
-    if view.done_bytes > 0:
+    if view.done_bytes > 0 and view.seconds > 0:
         parts.append(format_rate(view.done_bytes, view.seconds))
     left = _seconds_left(view)
     parts.append(f"{format_duration(left)} left" if left is not None else format_duration(view.seconds))

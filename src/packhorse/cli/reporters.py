@@ -150,6 +150,7 @@ class JsonReporter:
                 title=view.title,
                 items=view.items,
                 doneItems=view.done_items,
+                failedItems=view.failed_items,
                 totalBytes=view.total_bytes,
                 doneBytes=view.done_bytes,
                 seconds=round(view.seconds, 3),
