@@ -1,12 +1,13 @@
 """Git repositories, asked by the git program: from a ref to a commit."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from packhorse.app.git_bundle import make_git_bundle
 from packhorse.app.package_folder import PackageFolder
 from packhorse.base.errors import ConfigError, NetworkError
 from packhorse.base.program import Outcome, Program
+from packhorse.package.lock import LockedGit
 
 __all__ = ["GitSources", "is_local"]
 
@@ -14,7 +15,16 @@ _TIMEOUT_SECONDS = 600.0
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REMOTE = re.compile(r"^(?:https?|ssh|git|file)://|^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
 _SAFE_REF = re.compile(r"(?!-)[A-Za-z0-9._/+@{}^~-]{1,250}")
-_KEPT = ("HOME", "SSH_AUTH_SOCK", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "XDG_CONFIG_HOME", "GIT_SSL_CAINFO")
+_KEPT = (
+    "PATH",
+    "HOME",
+    "SSH_AUTH_SOCK",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_ASKPASS",
+    "XDG_CONFIG_HOME",
+    "GIT_SSL_CAINFO",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,6 @@ class GitSources:
 
     git: Program
     folder: PackageFolder
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def commit(self, source: str, ref: str) -> str:
         """Return the commit that a ref stands for; see :class:`packhorse.app.lock_resolver.GitResolver`."""
@@ -37,7 +46,7 @@ class GitSources:
         if _COMMIT.fullmatch(ref):
             return ref
         place = self.place(source)
-        outcome = self.run(["ls-remote", "--", place, ref, f"{ref}^{{}}"])
+        outcome = self._run(["ls-remote", "--", place, ref, f"{ref}^{{}}"])
         if outcome.status:
             raise NetworkError(f"git {source}: {outcome.stderr}", hint="check the address, and that you may read it")
         found = dict(line.split("\t", 1)[::-1] for line in outcome.stdout.decode("utf-8", "replace").splitlines())
@@ -54,14 +63,20 @@ class GitSources:
             return str(self.folder.inside(source, "git repository"))
         raise ConfigError(f"git {source}: expected https://, ssh://, git@host:path or a path in the package's folder")
 
-    def run(self, arguments: list[str], *, stdin: bytes = b"") -> Outcome:
+    def bundle(self, repository: LockedGit) -> bytes:
+        """Return a git bundle of the locked commit and its history; see :func:`make_git_bundle`."""
+        place = self.place(repository.source)
+        return make_git_bundle(self.git.path, place, repository.ref, repository.commit, self._environment())
+
+    def _run(self, arguments: list[str]) -> Outcome:
         """Run git; it never asks a question, and knows no transport that runs other programs."""
-        kept = {name: self.environment[name] for name in _KEPT if name in self.environment}
-        proxies = {name: value for name, value in self.environment.items() if name.lower().endswith("_proxy")}
         fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C"}
-        return self.git.run(
-            arguments, timeout_seconds=_TIMEOUT_SECONDS, environment={**kept, **proxies, **fixed}, stdin=stdin
-        )
+        environment = {**self._environment(), **fixed}
+        return self.git.run(arguments, timeout_seconds=_TIMEOUT_SECONDS, environment=environment)
+
+    def _environment(self) -> dict[str, str]:
+        given = self.git.environment
+        return {name: given[name] for name in given if name in _KEPT or name.lower().endswith("_proxy")}
 
 
 def is_local(source: str) -> bool:

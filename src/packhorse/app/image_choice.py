@@ -9,7 +9,7 @@ import msgspec
 from packhorse.base.errors import ConfigError, IntegrityError
 from packhorse.oci import manifest, media_types, platforms
 from packhorse.oci.digest import Digest
-from packhorse.oci.graph import MAX_DEPTH
+from packhorse.oci.graph import MAX_DEPTH, carried_by
 from packhorse.oci.model import Descriptor, Index, Manifest, Platform, decode_json
 from packhorse.package.lock import LockedManifest
 
@@ -58,7 +58,8 @@ def choose(root: Descriptor, wanted: Sequence[str], read: ReadBlob) -> Choice:
     """Choose what to carry of an image.
 
     Args:
-        root: Of its manifest or index.
+        root: Of its manifest or index; an annotation on it says which manifests below it are there at all
+            (:data:`packhorse.oci.graph.CARRIES`).
         wanted: Platforms.
         read: Reads manifests and configs.
 
@@ -70,7 +71,8 @@ def choose(root: Descriptor, wanted: Sequence[str], read: ReadBlob) -> Choice:
     parsed = manifest.parse(read(root), root.media_type, f"manifest {root.digest.short}")
     if isinstance(parsed, Manifest):
         return _choose_single(parsed, wanted, read)
-    leaves = list(_leaves(parsed, (), read))
+    held = carried_by(root)
+    leaves = list(_leaves(parsed, (), read, held))
     images = [leaf for leaf in leaves if leaf.platform is not None]
     if not images:
         return _whole(leaves)
@@ -101,15 +103,17 @@ def _choose_single(parsed: Manifest, wanted: Sequence[str], read: ReadBlob) -> C
     return Choice(fitting, missing=tuple(sorted(set(wanted) - set(fitting))))
 
 
-def _leaves(index: Index, above: tuple[Digest, ...], read: ReadBlob) -> Iterator[_Leaf]:
+def _leaves(index: Index, above: tuple[Digest, ...], read: ReadBlob, held: frozenset[Digest] | None) -> Iterator[_Leaf]:
     if len(above) >= MAX_DEPTH:
         raise IntegrityError(f"an image's indexes stand more than {MAX_DEPTH} deep in each other")
     for child in index.manifests:
         if media_types.is_index(child.media_type):
+            if held is not None and child.digest not in held:
+                continue
             below = manifest.parse(read(child), child.media_type, f"index {child.digest.short}")
             if isinstance(below, Index):
-                yield from _leaves(below, (*above, child.digest), read)
-        elif media_types.is_manifest(child.media_type):
+                yield from _leaves(below, (*above, child.digest), read, held)
+        elif media_types.is_manifest(child.media_type) and (held is None or child.digest in held):
             yield _Leaf(child, above, _leaf_platform(child, read))
 
 

@@ -102,7 +102,7 @@ def resolve_artifact(
     """Resolve an OCI artifact, which is carried whole; see :func:`resolve_image`."""
     root = _root(name, place, None)
     blobs: dict[Digest, int] = {}
-    _count(root, place, blobs)
+    _count(root.plain(), place, blobs)
     return LockedArtifact(
         name=str(name),
         digest=root.digest,
@@ -110,12 +110,12 @@ def resolve_artifact(
         size=root.size,
         components=components,
         source=source,
-        referrers=tuple(_referrers([root], place, blobs)),
+        referrers=tuple(_referrers([root.plain()], place, blobs)),
     )
 
 
 def _root(reference: Reference, place: ImagePlace, pinned: Digest | None) -> Descriptor:
-    root = place.root(pinned).plain()
+    root = place.root(pinned)
     wanted = reference.digest or pinned
     if reference.digest is not None and root.digest != wanted:
         raise ConfigError(f"{reference} is not what its source has: expected {wanted}, found {root.digest}")
@@ -124,9 +124,9 @@ def _root(reference: Reference, place: ImagePlace, pinned: Digest | None) -> Des
 
 def _carrying(root: Descriptor, choice: Choice) -> Descriptor:
     if not media_types.is_index(root.media_type):
-        return root
+        return root.plain()
     carried = " ".join(sorted(one.digest for one in choice.manifests))
-    return msgspec.structs.replace(root, annotations={CARRIES: carried})
+    return msgspec.structs.replace(root.plain(), annotations={CARRIES: carried})
 
 
 def _count(root: Descriptor, place: ImagePlace, blobs: dict[Digest, int]) -> list[Descriptor]:

@@ -39,7 +39,7 @@ class LockInput:
     """
 
     folder: PackageFolder
-    definition_text: bytes
+    definition: Digest
     package: Package
     known: Lock | None = None
     update: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def lock_package(what: LockInput, discovery: Discovery, registries: Registries, 
         package=LockedPackage(
             name=what.package.metadata.name,
             version=what.package.metadata.version,
-            digest=Digest.of(what.definition_text),
+            digest=what.definition,
         ),
         platforms=tuple(sorted(set(what.package.platforms))),
         images=resolver.images(wanted.images),

@@ -8,7 +8,6 @@ from packhorse.app.lock_resolver import is_kept, wanted_artifacts
 from packhorse.app.wanted_images import Wanted, check_strict, described, wanted_images
 from packhorse.base.errors import ConfigError
 from packhorse.base.events import Reporter
-from packhorse.oci.digest import Digest
 from packhorse.package.lock import Lock, LockedImage
 
 __all__ = ["check_lock"]
@@ -36,7 +35,7 @@ def check_lock(what: LockInput, discovery: Discovery, reporter: Reporter) -> Non
 
 
 def _definition(what: LockInput, lock: Lock) -> Iterator[str]:
-    if lock.package.digest != Digest.of(what.definition_text):
+    if lock.package.digest != what.definition:
         yield "packhorse.yaml has changed"
     if set(lock.platforms) != set(what.package.platforms):
         yield f"platforms are {', '.join(what.package.platforms)}; the lock has {', '.join(lock.platforms)}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packhorse.app.chart_sources import ChartContent, ChartSources
-from packhorse.app.package_folder import PackageFolder
+from packhorse.app.package_folder import PackageFolder, plain
 from packhorse.base.errors import ConfigError
 from packhorse.base.events import Reporter
 from packhorse.base.program import private_folder
@@ -124,7 +124,7 @@ class _Gathering:
                     size=len(content),
                 )
             )
-            where = f"{entry.path.rstrip('/')} (kustomization)"
+            where = f"{plain(entry.path)}/kustomization.yaml"
             documents = [self.fill(document, entry.path) for document in read_documents(_text(content, where), where)]
             self.batches.append(_Batch(component.name, tuple(objects_of(documents, where))))
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from packhorse.app.chart_sources import ChartSources, chart_reference
-from packhorse.app.git_bundles import git_bundle
 from packhorse.app.git_sources import GitSources
 from packhorse.app.image_sources import ListedReferrers
 from packhorse.app.lock_resolver import Registries
@@ -81,4 +80,4 @@ class LockMaterials:
 
     def git_bundle(self, repository: LockedGit) -> bytes:
         """A git bundle of one commit and its history, the same bytes for the same commit."""
-        return git_bundle(self.git, repository)
+        return self.git.bundle(repository)

@@ -7,7 +7,7 @@ from packhorse.base.errors import ConfigError
 from packhorse.oci.digest import Digest
 from packhorse.package.lock import LockedFile
 
-__all__ = ["PackageFolder"]
+__all__ = ["PackageFolder", "plain"]
 
 _PIECE = 1024 * 1024
 

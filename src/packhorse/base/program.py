@@ -46,7 +46,6 @@ class Program:
         timeout_seconds: float,
         environment: Mapping[str, str],
         pass_fds: Sequence[int] = (),
-        stdin: bytes = b"",
     ) -> Outcome:
         """Run it to its end and return what it said; a status other than 0 is the caller's to judge.
 
@@ -55,7 +54,6 @@ class Program:
                 programs are.
             timeout_seconds: When it is killed.
             pass_fds: File descriptors that it inherits.
-            stdin: What it reads.
 
         Raises:
             ConfigError: It can't be started.
@@ -65,7 +63,7 @@ class Program:
         try:
             done = subprocess.run(
                 [self.path, *arguments],
-                input=stdin,
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
                 timeout=timeout_seconds,

@@ -21,7 +21,7 @@ from packhorse.package.resource_schemas import describes_image, property_schema
 
 __all__ = ["TreeWalk"]
 
-_MAX_NODES = 2_000_000
+_MAX_NODES = 500_000
 _MAX_DEPTH = 120
 _MAX_EMBEDDED_DEPTH = 3
 _MAX_EMBEDDED_TEXT = 2_000_000

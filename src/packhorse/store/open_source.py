@@ -1,10 +1,12 @@
 """Images that lie in files, named in skopeo's words: ``oci:``, ``oci-archive:`` and ``docker-archive:``."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from packhorse.base.errors import ConfigError
+from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import ContentSource, LocatedSource, Resolver
 from packhorse.store.archive_source import open_archive
@@ -19,6 +21,9 @@ _POSITION = re.compile(r"@([0-9]{1,6})", re.ASCII)
 
 class FileSource(ContentSource, LocatedSource, Resolver, Protocol):
     """What all file sources can do."""
+
+    def referrers(self) -> Iterator[tuple[Digest, Descriptor, str]]:
+        """Yield the subject's digest, the referrer and its tag for everything here that is about a manifest."""
 
     def close(self) -> None:
         """Let go of the files."""

@@ -147,4 +147,4 @@ def test_whatever_is_found_stands_in_the_text_and_is_one(text: str) -> None:
     for line, found in references_in(text):
         assert found in text
         assert 1 <= line <= text.count("\n") + 1
-        assert Reference.parse(found)
+        assert Reference.parse(found).registry
