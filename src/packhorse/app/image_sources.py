@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from packhorse.base.errors import RegistryError
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
@@ -19,6 +18,13 @@ _SUFFIXES = (".sig", ".att", ".sbom")
 
 class RegistrySource(ContentSource, Resolver, ReferrerSource, Protocol):
     """A repository of a registry."""
+
+    def find(self, target: str) -> Descriptor | None:
+        """Return what a tag or digest stands for; None when there is no such name.
+
+        Raises:
+            NetworkError, RegistryError: As for :meth:`resolve`.
+        """
 
 
 class ListedReferrers(ContentSource, Protocol):
@@ -70,11 +76,8 @@ class RegistryPlace:
         found = {referrer.digest: (referrer, "") for referrer in self.source.referrers(subject)}
         for suffix in _SUFFIXES:
             tag = f"{subject.digest.algorithm}-{subject.digest.hex}{suffix}"
-            try:
-                referrer = self.source.resolve(tag)
-            except RegistryError:
-                continue  # there is none, which is the usual case
-            if media_types.is_metadata(referrer.media_type):
+            referrer = self.source.find(tag)
+            if referrer is not None and media_types.is_metadata(referrer.media_type):
                 found[referrer.digest] = (referrer, tag)
         return found.values()
 

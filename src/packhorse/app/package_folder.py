@@ -5,6 +5,7 @@ from pathlib import Path
 
 from packhorse.base.errors import ConfigError
 from packhorse.oci.digest import Digest
+from packhorse.package.folder_path import PathKind, resolve_inside
 from packhorse.package.lock import LockedFile
 
 __all__ = ["PackageFolder", "plain"]
@@ -18,34 +19,25 @@ class PackageFolder:
 
     path: Path
 
-    def inside(self, relative: str, what: str) -> Path:
+    def inside(self, relative: str, what: str, kind: PathKind = "any") -> Path:
         """Return where a path of the definition leads.
 
         Args:
             relative: As it is written there.
             what: What names it, for messages.
+            kind: What must be there.
 
         Raises:
-            ConfigError: There is nothing, or it leads out of the folder, by ``..`` or by a link.
+            ConfigError: There is nothing, something else, or it leads out of the folder, by ``..`` or by a link.
         """
-        root = self.path.resolve()
-        found = (root / relative).resolve()
-        if not found.is_relative_to(root):
-            raise ConfigError(f"{what}: {relative} leads out of the package's folder, to {found}")
-        if not found.exists():
-            raise ConfigError(f"{what}: {relative} does not exist in {self.path}")
-        return found
-
-    def file(self, relative: str, what: str) -> Path:
-        """Return a path that must be a file; see :meth:`inside`."""
-        found = self.inside(relative, what)
-        if not found.is_file():
-            raise ConfigError(f"{what}: {relative} is not a file")
-        return found
+        try:
+            return resolve_inside(self.path, relative, kind)
+        except ConfigError as error:
+            raise ConfigError(f"{what}: {error.message}", hint=error.hint) from error
 
     def read(self, relative: str, what: str) -> bytes:
         """Read a file whole."""
-        path = self.file(relative, what)
+        path = self.inside(relative, what, "file")
         try:
             return path.read_bytes()
         except OSError as error:
@@ -53,7 +45,7 @@ class PackageFolder:
 
     def locked(self, relative: str, what: str) -> LockedFile:
         """Hash a file, of whatever size."""
-        path = self.file(relative, what)
+        path = self.inside(relative, what, "file")
         size = 0
         try:
             with path.open("rb") as stream:

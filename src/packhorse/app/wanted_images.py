@@ -65,7 +65,8 @@ def wanted_images(package: Package, finds: Sequence[FoundImage], *, has_objects:
         except ConfigError as error:
             failures.append(error)
     if failures:
-        raise ConfigError.summarise(f"{len(failures)} images can't be locked.", failures)
+        count = "1 image" if len(failures) == 1 else f"{len(failures)} images"
+        raise ConfigError.summarise(f"{count} can't be locked.", failures)
     found = frozenset(places)
     listed = _listed(package)
     for reference, entries in listed.items():
@@ -89,8 +90,9 @@ def check_strict(images: Iterable[WantedImage]) -> None:
     doubtful = [image for image in images if best_certainty(image.found) == "likely"]
     if doubtful:
         failures = [ConfigError(f"likely  {image.name}  {described(image.found[0])}") for image in doubtful]
+        count = "1 image is" if len(doubtful) == 1 else f"{len(doubtful)} images are"
         raise ConfigError(
-            f"{len(doubtful)} finds only look like images, and strict locking wants to know:",
+            f"{count} only likely, and --strict wants to be sure.",
             failures=failures,
             hint="list each under images of its component, or add it to discovery.ignore in packhorse.yaml",
         )

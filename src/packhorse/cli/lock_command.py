@@ -82,7 +82,10 @@ def command(  # noqa: PLR0913 - click hands over each option
         else:
             result = lock_package(what, workspace.discovery, workspace.registries, reporter)
     if check:
-        console.say(f"{path} is up to date.")
+        if output == "json":
+            print_json({"lock": str(path), "stale": False})
+        else:
+            console.say(f"{path} is up to date.")
         return
     changed = write_lock(path, lock_file.dumps(result.lock))
     if output == "json":
