@@ -110,7 +110,7 @@ class Registry:
             if not isinstance(parsed, dict) or (parsed.get("subject") or {}).get("digest") != subject:
                 continue
             artifact_type = parsed.get("artifactType") or (parsed.get("config") or {}).get("mediaType", "")
-            described = {"mediaType": held.media_type, "digest": digest, "size": len(held.content)}
+            described = {"mediaType": held.media_type, "digest": str(digest), "size": len(held.content)}
             found.append({**described, "artifactType": artifact_type, "annotations": parsed.get("annotations") or {}})
         return found
 

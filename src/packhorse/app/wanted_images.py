@@ -64,9 +64,10 @@ def wanted_images(package: Package, finds: Sequence[FoundImage], *, has_objects:
             places.setdefault(_parsed(find, unset), []).append(find.found)
         except ConfigError as error:
             failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
     if failures:
-        count = "1 image" if len(failures) == 1 else f"{len(failures)} images"
-        raise ConfigError.summarise(f"{count} can't be locked.", failures)
+        raise ConfigError.summarise(f"{len(failures)} images can't be locked.", failures)
     found = frozenset(places)
     listed = _listed(package)
     for reference, entries in listed.items():
