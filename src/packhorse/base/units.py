@@ -1,6 +1,6 @@
 """Bytes and seconds as people read them: powers of two with the unit, rates in MB/s, rounded durations."""
 
-__all__ = ["GIB", "KIB", "MIB", "format_bytes", "format_duration", "format_rate"]
+__all__ = ["GIB", "KIB", "MIB", "format_bytes", "format_duration", "format_rate", "plural"]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -47,3 +47,8 @@ def format_duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, rest = divmod(whole, _SECONDS_PER_HOUR)
     return f"{hours} h {rest // _SECONDS_PER_MINUTE} min"
+
+
+def plural(count: int, singular: str, several: str | None = None) -> str:
+    """Return ``count`` with its noun: ``1 image``, ``9 images``, ``2 entries`` for an irregular ``several``."""
+    return f"{count:,} {singular if count == 1 else several or singular + 's'}"

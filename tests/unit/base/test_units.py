@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhorse.base.units import GIB, KIB, MIB, format_bytes, format_duration, format_rate
+from packhorse.base.units import GIB, KIB, MIB, format_bytes, format_duration, format_rate, plural
 
 UNITS = {"B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB, "PiB": 1024 * 1024 * GIB}
 
@@ -70,3 +70,9 @@ def test_durations(seconds: float, shown: str) -> None:
 def test_no_duration_has_sixty_of_anything(seconds: float) -> None:
     words = format_duration(seconds).split(" ")
     assert all(float(number) < 60 for number, unit in zip(words[::2], words[1::2], strict=True) if unit != "h")
+
+
+def test_nouns_follow_their_number() -> None:
+    assert plural(1, "image") == "1 image"
+    assert plural(0, "image") == "0 images"
+    assert plural(1200, "entry", "entries") == "1,200 entries"
