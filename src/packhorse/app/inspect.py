@@ -104,7 +104,6 @@ def inspect_bundle(path: Path) -> BundleSummary:
 class _Inspection:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._sizes: dict[Digest, int] = {}
         self._uses: Counter[Digest] = Counter()
         self._below: dict[tuple[str, str], dict[Digest, int]] = {}
 
