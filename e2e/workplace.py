@@ -41,7 +41,13 @@ class Workplace:
         Raises:
             AssertionError: It ended with another code than ``exit_code``; has all that it said.
         """
-        return self.run(_PACKHORSE, *arguments, exit_code=exit_code, stdin=stdin).stdout
+        return self.verb(*arguments, exit_code=exit_code, stdin=stdin).stdout
+
+    def verb(
+        self, *arguments: str | Path, exit_code: int = 0, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one verb to its end, for all that it says. See :meth:`packhorse`."""
+        return self.run(_PACKHORSE, *arguments, exit_code=exit_code, stdin=stdin)
 
     def run(self, *argv: str | Path, exit_code: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run any program to its end. See :meth:`packhorse`."""

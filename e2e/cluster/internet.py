@@ -8,10 +8,11 @@
 
 import http.client
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from e2e.cluster.build import CACHE
 from e2e.cluster.errors import BedError
@@ -21,6 +22,7 @@ from e2e.cluster.state import new_owner, remove_stale_folders
 
 __all__ = ["Internet"]
 
+_T = TypeVar("_T")
 _PORT = 5000
 _START_SECONDS = 15.0
 _TIMEOUT_SECONDS = 5.0
@@ -77,6 +79,10 @@ class Internet:
     def run(self, *argv: str | Path) -> str:
         """Run a program there and return what it printed; :class:`BedError` if it fails."""
         return self._running().run(*argv)
+
+    def call(self, function: Callable[[], _T]) -> _T:
+        """Call ``function`` where the registry can be reached, and return its result."""
+        return self._running().call(function)
 
     def _running(self) -> NetworkNamespace:
         if self._namespace is None:

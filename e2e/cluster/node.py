@@ -265,7 +265,7 @@ class Node:
             "private": private,
             "overlays": {"/etc": str(etc)},
             "files": files,
-            "keep": sorted({str(path) for path in needed if str(path).startswith(_PRIVATE)}),
+            "keep": sorted({path for path in (str(each.resolve()) for each in needed) if path.startswith(_PRIVATE)}),
             "ready": str(self._state / "ready"),
         }
         path = self._state / "settings.json"
