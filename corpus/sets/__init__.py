@@ -1,8 +1,8 @@
 """The recipes, in sets that are made together. A new image is a few lines here."""
 
 from corpus.model import Image
-from corpus.sets import demo
+from corpus.sets import demo, shop
 
 __all__ = ["SETS"]
 
-SETS: dict[str, tuple[Image, ...]] = {"demo": demo.IMAGES}
+SETS: dict[str, tuple[Image, ...]] = {"demo": demo.IMAGES, "shop": shop.IMAGES, "shop-1.1": shop.IMAGES_1_1}

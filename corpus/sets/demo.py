@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from corpus.model import ContainerConfig, Image
+from corpus.sets.bases import labels
 from corpus.sources import Tree, Wheel
 
 __all__ = ["IMAGES"]
@@ -37,11 +38,6 @@ _NATS = Wheel(
 )
 
 
-def _labels(title: str, version: str, licence: str = "Apache-2.0") -> dict[str, str]:
-    names = {"title": title, "version": version, "licenses": licence}
-    return {f"org.opencontainers.image.{name}": value for name, value in names.items()}
-
-
 IMAGES = (
     Image(
         reference="docker.io/library/caddy:2.11.7",
@@ -54,7 +50,7 @@ IMAGES = (
             user=_NOBODY,
             working_directory="/srv",
             ports=("8080/tcp",),
-            labels=_labels("Caddy", "2.11.7"),
+            labels=labels("Caddy", "2.11.7", "Apache-2.0"),
         ),
     ),
     Image(
@@ -68,7 +64,7 @@ IMAGES = (
             user=_NOBODY,
             working_directory="/srv/noticeboard",
             ports=("8080/tcp",),
-            labels=_labels("Notice board", "1.0.0"),
+            labels=labels("Notice board", "1.0.0", "Apache-2.0"),
         ),
     ),
     Image(
@@ -81,7 +77,7 @@ IMAGES = (
             user=_NOBODY,
             ports=("2379/tcp", "2380/tcp"),
             volumes=("/var/lib/etcd",),
-            labels=_labels("etcd", "3.5.1"),
+            labels=labels("etcd", "3.5.1", "Apache-2.0"),
         ),
     ),
     Image(
@@ -93,7 +89,7 @@ IMAGES = (
             command=("--config", "/etc/nats/nats.conf"),
             user=_NOBODY,
             ports=("4222/tcp", "8222/tcp"),
-            labels=_labels("NATS", "2.15.1"),
+            labels=labels("NATS", "2.15.1", "Apache-2.0"),
         ),
     ),
 )

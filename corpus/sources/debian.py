@@ -27,8 +27,12 @@ __all__ = ["Debian"]
 _LISTS_AGE_SECONDS = 6 * 3600
 """Lists older than this are fetched anew before a package is: a mirror drops what a newer version replaced."""
 
-_MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-"""Folders of the root that are links into /usr."""
+_LINKED = {
+    **{name: f"usr/{name}" for name in ("bin", "lib", "lib32", "lib64", "libx32", "sbin")},
+    "var/lock": "run/lock",
+    "var/run": "run",
+}
+"""Folders that installing a Debian system makes into links, and where they point: packages still name them."""
 
 _NOT_NEEDED = re.compile(r"usr/share/(?:doc/(?!.*/copyright$)|doc-base|info|lintian|locale/|man/)")
 """What Debian's own slim images leave out: documentation, but not the licences."""
@@ -59,7 +63,7 @@ class Debian:
         """The files of each package in the order of the packages' names, then the record of the packages."""
         archives = _Archives(workshop, platform.partition("/")[2])
         if self.on is None:
-            yield from (entries.symlink(name, f"usr/{name}") for name in _MERGED)
+            yield from (entries.symlink(path, _link_text(path, target)) for path, target in _LINKED.items())
         records: list[Entry] = []
         for package in archives.fetch(self._chosen(platform, workshop)):
             yield from _files(package)
@@ -171,14 +175,14 @@ class _Archives:
 def _files(package: Path) -> Iterator[Entry]:
     with _unpacking(package) as archive:
         for member in archive:
-            path = _merged(member.name.removeprefix("./").strip("/"))
-            if path in ("", ".", *_MERGED) or _NOT_NEEDED.match(path):
+            path = _real(member.name.removeprefix("./").strip("/"))
+            if path in ("", ".", *_LINKED) or _NOT_NEEDED.match(path):
                 continue
             if member.type not in _KINDS:
                 raise CorpusError(f"Expected files, folders and links in {package.name}, found {member.name}.")
             kind = _KINDS[member.type]
             content = archive.extractfile(member) if kind == "file" else None
-            link = _merged(member.linkname.removeprefix("./")) if kind == "hardlink" else member.linkname
+            link = _real(member.linkname.removeprefix("./")) if kind == "hardlink" else member.linkname
             yield Entry(
                 path,
                 kind,
@@ -192,8 +196,16 @@ def _files(package: Path) -> Iterator[Entry]:
             )
 
 
-def _merged(path: str) -> str:
-    return f"usr/{path}" if path.partition("/")[0] in _MERGED and "/" in path else path
+def _real(path: str) -> str:
+    """Give where ``path`` lies once the links are followed; the links themselves stay what they are."""
+    for linked, target in _LINKED.items():
+        if path.startswith(f"{linked}/"):
+            return target + path.removeprefix(linked)
+    return path
+
+
+def _link_text(path: str, target: str) -> str:
+    return f"/{target}" if "/" in path else target
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The backend of the shop: items from PostgreSQL, a counter in Redis, over a small HTTP API."""
