@@ -88,8 +88,17 @@ class Layout:
         value: dict[str, object] = json.loads(self.blob(digest).read_bytes())
         return value
 
-    def take_in(self, other: "Layout") -> list[Descriptor]:
-        """Put all blobs of ``other`` here too, and give its named descriptors."""
-        for path in sorted((other.folder / "blobs" / "sha256").iterdir()):
-            self.link_blob(f"sha256:{path.name}", path)
-        return [descriptor for _, descriptor in other.named()]
+    def become(self, others: Sequence["Layout"]) -> None:
+        """Have what ``others`` have together, as copies, and nothing else."""
+        wanted = {path.name: path for other in others for path in other.blobs()}
+        for path in self.blobs():
+            if path.name not in wanted:
+                path.unlink()
+        for name, path in wanted.items():
+            target = self.blob(f"sha256:{name}")
+            if not target.exists() or target.stat().st_size != path.stat().st_size:
+                shutil.copyfile(path, target)
+        self.write_index([descriptor for other in others for _, descriptor in other.named()])
+
+    def _blobs(self) -> list[Path]:
+        return sorted((self.folder / "blobs" / "sha256").iterdir())

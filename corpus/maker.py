@@ -75,9 +75,13 @@ class Maker:
         return Layout(final)
 
     def all_in_one(self, images: Sequence[Image], out: Path) -> Layout:
-        """Make every recipe into one layout at ``out``, where a blob that several images have stands once."""
+        """Make every recipe into one layout at ``out``, where a blob that several images have stands once.
+
+        What is there already from an earlier set, and is not in this one, goes. The blobs are copies: whoever spoils
+        them does not spoil the cache.
+        """
         layout = Layout.create(out)
-        layout.write_index([entry for image in images for entry in layout.take_in(self.image(image))])
+        layout.become([self.image(image) for image in images])
         return layout
 
     def _write(self, image: Image, layout: Layout) -> None:

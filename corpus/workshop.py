@@ -1,5 +1,6 @@
 """Where the corpus keeps what it fetched and made, and how it runs other programs."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -71,6 +72,13 @@ class Workshop:
             draft = Path(folder, final.name)
             yield draft
             draft.replace(final)
+
+    @contextmanager
+    def alone(self, folder: Path) -> Iterator[None]:
+        """Wait until no other process is in this block for ``folder``."""
+        with (folder / ".lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     def run(
         self,

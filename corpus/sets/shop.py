@@ -53,7 +53,9 @@ _POSTGRES = Image(
         DEBIAN,
         _CLIENT,
         _SERVER,
-        user("postgres", 999, "/var/lib/postgresql", "/var/lib/postgresql", "/var/lib/postgresql/data", "/run/postgresql"),
+        user(
+            "postgres", 999, "/var/lib/postgresql", "/var/lib/postgresql", "/var/lib/postgresql/data", "/run/postgresql"
+        ),
         Tree(_APPS / "postgres", "/usr/local/bin"),
     ),
     config=ContainerConfig(

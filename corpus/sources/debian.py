@@ -76,11 +76,17 @@ class Debian:
         """Give the packages asked for by this layer and by all below it."""
         return (*(self.on.everything() if self.on else ()), *self.packages)
 
+    def left_out(self) -> tuple[str, ...]:
+        """Give the packages left out by this layer and by all below it."""
+        return (*(self.on.left_out() if self.on else ()), *self.without)
+
     def _chosen(self, platform: str, workshop: Workshop) -> list[str]:
         archives = _Archives(workshop, platform.partition("/")[2])
-        below = set(archives.resolve(self.on.everything() if self.on else ()))
+        below = set(archives.resolve(self.on.everything(), self.on.left_out()) if self.on else ())
         return [
-            package for package in archives.resolve(self.everything()) if package not in below and self._wants(package)
+            package
+            for package in archives.resolve(self.everything(), self.left_out())
+            if package not in below and self._wants(package)
         ]
 
     def _wants(self, package: str) -> bool:
@@ -96,29 +102,30 @@ class _Archives:
         self._root = workshop.folder("apt", architecture)
         self._packages = workshop.folder("apt", architecture, "packages")
 
-    def resolve(self, names: Sequence[str]) -> list[str]:
+    def resolve(self, names: Sequence[str], unused: Sequence[str]) -> list[str]:
         """Give ``name=version`` of the packages and all that they depend on, sorted.
 
-        What was resolved before is kept while its packages are in the cache.
+        What was resolved before is kept while its packages are in the cache; those that are ``unused`` need not be.
         """
-        if not names:
-            return []
         kept = self._workshop.folder("apt", self._architecture, "resolved") / f"{key_of({'names': list(names)})}.json"
         if kept.exists():
             chosen: list[str] = json.loads(kept.read_text(encoding="utf-8"))
-            if self._lists_are_fresh() or all(self._find(package) for package in chosen):
+            used = [package for package in chosen if package.partition("=")[0] not in unused]
+            if self._lists_are_fresh() or all(self._find(package) for package in used):
                 return chosen
-        chosen = self._ask_apt(names)
+        with self._workshop.alone(self._root):
+            chosen = self._ask_apt(names)
         with self._workshop.making_file(kept) as draft:
             draft.write_text(json.dumps(chosen), encoding="utf-8")
         return chosen
 
     def fetch(self, packages: Sequence[str]) -> list[Path]:
         """Give the package files, in the order asked for, downloading those that the cache lacks."""
-        missing = [package for package in packages if self._find(package) is None]
-        if missing:
-            self._workshop.tell(f"Fetching {len(missing)} Debian packages for {self._architecture}")
-            self._workshop.run(["apt-get", *self._options(), "--quiet", "download", *missing], cwd=self._packages)
+        with self._workshop.alone(self._root):
+            missing = [package for package in packages if self._find(package) is None]
+            if missing:
+                self._workshop.tell(f"Fetching {len(missing)} Debian packages for {self._architecture}")
+                self._workshop.run(["apt-get", *self._options(), "--quiet", "download", *missing], cwd=self._packages)
         found = {package: self._find(package) for package in packages}
         absent = [package for package, path in found.items() if path is None]
         if absent:

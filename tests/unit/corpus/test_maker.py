@@ -94,6 +94,21 @@ def test_another_name_is_another_image_of_the_same_layers(workshop: Workshop, to
     assert len(list((made.folder / "blobs/sha256").iterdir())) == 4
 
 
+def test_a_layout_made_over_another_has_only_what_is_new(workshop: Workshop, tmp_path: Path) -> None:
+    maker = Maker(workshop)
+    maker.all_in_one([image(layers=(Texts({"/old": "old"}),))], tmp_path / "out")
+    again = maker.all_in_one([image()], tmp_path / "out")
+    assert files_of(again.folder) == files_of(maker.all_in_one([image()], tmp_path / "fresh").folder)
+
+
+def test_spoiling_a_layout_does_not_spoil_the_cache(workshop: Workshop, tmp_path: Path) -> None:
+    maker = Maker(workshop)
+    before = files_of(maker.image(image()).folder)
+    for path in (maker.all_in_one([image()], tmp_path / "out").folder / "blobs/sha256").iterdir():
+        path.write_bytes(b"spoilt")
+    assert files_of(maker.image(image()).folder) == before
+
+
 def test_configuration_and_layers_agree(workshop: Workshop) -> None:
     layout = Maker(workshop).image(image())
     manifest = manifest_of(layout)

@@ -110,6 +110,19 @@ class TestDebian:
         assert set(self.contents(upper, workshop)) == {"usr/sbin/server", "var/lib/dpkg/status.d/server"}
         assert upper.identity(AMD64, workshop) == {"debian": ["server=1:2.0"], "base": False}
 
+    def test_what_was_resolved_holds_while_its_packages_are_there(self, base: Debian, workshop: Workshop) -> None:
+        # "scripted" is left out, so that its package may be missing; nobody asks apt, whose lists are not there.
+        packages = workshop.folder("apt", "amd64", "packages")
+        next(packages.glob("scripted_*")).unlink()
+        assert base.identity(AMD64, workshop)["debian"] == ["base=1:2.0"]
+
+    def test_links_of_the_root_are_followed(self, workshop: Workshop, tmp_path: Path) -> None:
+        put_package(workshop, tmp_path, "daemon", {"var/run/daemon/state": "s", "lib/x/y": "z"})
+        say_resolved(workshop, ["daemon"], ["daemon"])
+        found = self.contents(Debian(("daemon",)), workshop)
+        assert {"run/daemon/state", "usr/lib/x/y"} <= set(found)
+        assert found["var/run"].link == "/run"
+
 
 @needs_go
 @pytest.mark.peer("go")

@@ -8,6 +8,7 @@ from shop_api.settings import Settings
 
 COMMANDS = {"serve": serve, "migrate": migrate}
 
-if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
+command = COMMANDS.get(" ".join(sys.argv[1:]))
+if command is None:
     sys.exit(f"usage: python3 -m shop_api {'|'.join(COMMANDS)}")
-COMMANDS[sys.argv[1]](Settings.from_environment())
+command(Settings.from_environment())

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import psycopg2
+import psycopg2.extensions
 
 from shop_api.settings import Settings
 from shop_api.storage import connect
@@ -16,7 +17,9 @@ def migrate(settings: Settings) -> None:
     """Apply what is missing, each file in a transaction of its own."""
     connection = _connect_patiently(settings)
     with connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied timestamptz DEFAULT now())")
+        cursor.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied timestamptz DEFAULT now())"
+        )
     for path in sorted(FOLDER.glob("*.sql")):
         with connection, connection.cursor() as cursor:
             # Two jobs at once must not apply one file twice.
@@ -31,7 +34,7 @@ def migrate(settings: Settings) -> None:
     connection.close()
 
 
-def _connect_patiently(settings: Settings):
+def _connect_patiently(settings: Settings) -> psycopg2.extensions.connection:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:

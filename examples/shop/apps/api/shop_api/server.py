@@ -9,7 +9,6 @@ GET /readyz        the database and the cache answer
 import json
 import signal
 import socket
-import sys
 import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,10 +64,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write one line per request, but none for the probes."""
-        if self.path not in ("/healthz", "/readyz"):
-            print(f"{self.address_string()} {format % arguments}", file=sys.stdout, flush=True)
+        del size
+        # A request line that could not be read has left no path.
+        if getattr(self, "path", "") not in ("/healthz", "/readyz"):
+            print(f"{self.address_string()} {self.requestline} {int(code)}", flush=True)
 
 
 def serve(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,7 @@ class Settings:
         """Read the environment; the password may be in a file instead."""
         password_file = os.environ.get("DATABASE_PASSWORD_FILE")
         if password_file:
-            with open(password_file, encoding="utf-8") as stream:
-                password = stream.read().strip()
+            password = Path(password_file).read_text(encoding="utf-8").strip()
         else:
             password = os.environ.get("DATABASE_PASSWORD", "")
         return cls(

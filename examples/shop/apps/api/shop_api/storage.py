@@ -3,6 +3,7 @@
 import threading
 
 import psycopg2
+import psycopg2.extensions
 import psycopg2.extras
 import redis
 
@@ -11,7 +12,7 @@ from shop_api.settings import Settings
 CONNECT_TIMEOUT_SECONDS = 3
 
 
-def connect(settings: Settings):
+def connect(settings: Settings) -> psycopg2.extensions.connection:
     """Open a connection to the database."""
     return psycopg2.connect(
         host=settings.database_host,
