@@ -100,5 +100,6 @@ class Layout:
                 shutil.copyfile(path, target)
         self.write_index([descriptor for other in others for _, descriptor in other.named()])
 
-    def _blobs(self) -> list[Path]:
+    def blobs(self) -> list[Path]:
+        """Give the paths of all blobs, sorted."""
         return sorted((self.folder / "blobs" / "sha256").iterdir())

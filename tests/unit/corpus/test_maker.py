@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -175,6 +176,26 @@ def test_a_changed_file_makes_another_image(workshop: Workshop, tmp_path: Path) 
         content = archive.extractfile("srv/sub/page")
         assert content is not None
         assert content.read() == b"two"
+
+
+def test_times_and_private_modes_of_a_checkout_decide_nothing(tmp_path: Path) -> None:
+    made = []
+    for name, mode, when in (("first", 0o600, 1_000_000_000), ("second", 0o664, 2_000_000_000)):
+        tree = tmp_path / name / "tree"
+        tree.mkdir(parents=True)
+        (tree / "page").write_text("same")
+        (tree / "page").chmod(mode)
+        os.utime(tree / "page", (when, when))
+        workshop = Workshop(tmp_path / name / "cache", lambda _: None)
+        made.append(files_of(Maker(workshop).image(image(layers=(Tree(tree, "/srv"),))).folder))
+    assert made[0] == made[1]
+
+
+def test_gzip_has_neither_a_time_nor_a_name(workshop: Workshop) -> None:
+    layout = Maker(workshop).image(image())
+    layer = manifest_of(layout)["layers"][0]  # type: ignore[index]
+    # RFC 1952, section 2.3: magic, deflate, no flags, time zero.
+    assert layout.blob(layer["digest"]).read_bytes()[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 
 
 def test_an_empty_tree_is_refused(workshop: Workshop, tmp_path: Path) -> None:
