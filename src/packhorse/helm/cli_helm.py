@@ -221,6 +221,8 @@ class HelmInstaller:
         arguments += ["--reset-values", "--timeout", f"{spec.timeout_seconds}s", "--output", "json", *extra]
         if version >= HelmVersion(*_SERVER_SIDE_SINCE):
             arguments.append("--server-side=true")
+            # Before, Helm merged on its own side, and overwrote what others had set without asking.
+            arguments += ["--force-conflicts"] if spec.force_conflicts else []
         if spec.description:
             arguments += ["--description", spec.description]
         if spec.labels:

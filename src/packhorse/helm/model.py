@@ -86,6 +86,7 @@ class ReleaseSpec:
         description: Kept by Helm with the revision.
         labels: Kept by Helm on the revision's record.
         take_ownership: Adopt objects that no release or another one owns, instead of refusing.
+        force_conflicts: Take over fields that other managers own, instead of refusing.
     """
 
     name: str
@@ -96,6 +97,7 @@ class ReleaseSpec:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     take_ownership: bool = False
+    force_conflicts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

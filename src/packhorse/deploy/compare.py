@@ -1,0 +1,115 @@
+"""What differs between two states of one object, field by field, with secrets left out. Pure."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from packhorse.deploy.model import SENSITIVE, FieldChange
+from packhorse.kube.fields import mapping
+from packhorse.kube.object_identity import KubeObject
+from packhorse.package.variables import redact
+
+__all__ = ["Secrets", "compare", "overlay"]
+
+_SERVER_METADATA = frozenset(
+    {"creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+)
+_ITEM_KEYS = ("name", "containerPort", "port", "mountPath", "key", "ip")
+_SHORTEST_PART = 4
+"""A sensitive value shorter than this hides only fields that equal it: it would be found in half of all texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The values that may not be shown, wherever they turn up."""
+
+    values: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def hides(self, value: Any) -> bool:
+        """Whether a value is or contains, at any depth, one that may not be shown."""
+        if isinstance(value, dict):
+            return any(self.hides(item) for item in value.values())
+        if isinstance(value, list):
+            return any(self.hides(item) for item in value)
+        if value is None or isinstance(value, bool):
+            return False
+        text = str(value)
+        return any(
+            secret == text or (len(secret) >= _SHORTEST_PART and redact(text, [secret]) != text)
+            for secret in self.values
+        )
+
+
+def compare(
+    before: KubeObject, after: KubeObject, secrets: Secrets = Secrets(), *, ignored: Collection[str] = ()
+) -> tuple[FieldChange, ...]:
+    """Return the fields in which two states of an object differ, in the order of ``after``.
+
+    What the API server itself keeps is left out: ``status``, and in ``metadata`` versions, times and field managers.
+    Items of lists are matched by their name, port or path where all have one. A Secret's data is never shown.
+
+    Args:
+        before: The live object.
+        after: As it will be.
+        secrets: Values that may not be shown.
+        ignored: Paths of fields that don't count.
+    """
+    hide_data = after.get("kind") == "Secret" or before.get("kind") == "Secret"
+    found = []
+    for path, old, new in _differences(_meaningful(before), _meaningful(after), ""):
+        if path in ignored:
+            continue
+        hidden = (hide_data and path.split(".", 1)[0] in {"data", "stringData"}) or secrets.hides([old, new])
+        # A field that was secret before may hold a value that is no longer among the secrets known now: both sides go.
+        shown_old, shown_new = (SENSITIVE if hidden and value is not None else value for value in (old, new))
+        found.append(FieldChange(path, shown_old, shown_new, sensitive=hidden))
+    return tuple(found)
+
+
+def overlay(live: Any, desired: Any) -> Any:
+    """Return ``live`` with the fields of ``desired`` laid over it: what applying makes of it, but for defaults.
+
+    For where the server can't be asked to try. Lists are merged by the same keys by which :func:`compare` matches them.
+    """
+    if isinstance(live, dict) and isinstance(desired, dict):
+        return {**live, **{key: overlay(live.get(key), value) for key, value in desired.items()}}
+    if isinstance(live, list) and isinstance(desired, list) and (key := _item_key(live, desired)):
+        known = {item[key]: item for item in live}
+        return [overlay(known.get(item[key]), item) for item in desired]
+    return desired
+
+
+def _meaningful(obj: KubeObject) -> KubeObject:
+    metadata = {key: value for key, value in mapping(obj.get("metadata")).items() if key not in _SERVER_METADATA}
+    rest = {key: value for key, value in obj.items() if key not in {"status", "metadata", "apiVersion", "kind"}}
+    return {"metadata": metadata, **rest}
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if before == after and type(before) is type(after):
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*after, *(key for key in before if key not in after)]:
+            step = f"{path}.{key}" if path else key
+            yield from _differences(before.get(key), after.get(key), step)
+    elif isinstance(before, list) and isinstance(after, list) and (key := _item_key(before, after)):
+        old = {item[key]: item for item in before}
+        new = {item[key]: item for item in after}
+        for name in [*new, *(name for name in old if name not in new)]:
+            yield from _differences(old.get(name), new.get(name), f"{path}[{name}]")
+    elif not (_is_empty(before) and _is_empty(after)):
+        yield path, before, after
+
+
+def _item_key(before: list[Any], after: list[Any]) -> str:
+    items = [*before, *after]
+    for key in _ITEM_KEYS:
+        if all(isinstance(item, dict) and isinstance(item.get(key), str | int) for item in items):
+            unique = all(len({item[key] for item in side}) == len(side) for side in (before, after))
+            return key if unique else ""
+    return ""
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value means the same to the API as its absence."""
+    return value is None or value in ({}, [])
