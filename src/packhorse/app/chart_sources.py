@@ -142,7 +142,7 @@ class ChartSources:
             name=locked.name,
             source=locked.source,
             chart=locked.chart if is_remote(locked.source) else None,
-            version=locked.version if is_remote(locked.source) else None,
+            version=locked.version if locked.source.startswith((OCI, *_REPOSITORIES)) else None,
         )
         content = self.fetch(locked.component, entry, locked)
         if content.locked.digest != locked.digest:
