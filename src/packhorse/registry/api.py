@@ -22,10 +22,13 @@ from packhorse.registry.ports import Catalog
 from packhorse.registry.ranges import Span, Unsatisfiable, parse_range
 from packhorse.registry.routes import Operation, Route
 
-__all__ = ["PROBE_REGISTRY", "Ask", "PullApi"]
+__all__ = ["PROBE_REGISTRY", "PROBE_REPOSITORY", "Ask", "PullApi"]
 
 PROBE_REGISTRY = "packhorse-probe.invalid"
-"""A registry that can't exist (RFC 2606): what is asked of it here shows that a node's pulls arrive here."""
+"""A registry that can't exist (RFC 2606), for runtimes that must be told of each registry that they mirror."""
+
+PROBE_REPOSITORY = "packhorse-probe"
+"""The first part of repositories that nobody has: what is asked of them shows that a node's pulls arrive here."""
 
 _KEPT_PROBES = 256
 _BLOB_TYPE = "application/octet-stream"
@@ -78,14 +81,14 @@ class PullApi:
         return refusal(Code.UNSUPPORTED, "this registry is read-only", Allow="GET, HEAD")
 
     def probes_seen(self, name: str) -> int:
-        """Return how many requests have asked the probe registry for this repository."""
+        """Return how many requests have asked for this repository below :data:`PROBE_REPOSITORY`."""
         return self._probes.get(name, 0)
 
     def _in_repository(self, route: Route, ask: Ask) -> Answer:
         if not route.has_valid_name:
             return refusal(Code.NAME_INVALID, f"{route.name[:120]!r} is not a repository name")
         namespace = ask.query.get("ns")
-        self._watch_for_probe(route.name, namespace)
+        self._watch_for_probe(route.name)
         if route.operation is Operation.REFERRERS:
             return self._list_referrers(route, ask)
         found = find_repository(route.name, namespace, self._catalog)
@@ -98,11 +101,10 @@ class PullApi:
             return refusal(Code.NAME_UNKNOWN, f"there is no repository {asked} here")
         return self._operations[route.operation](found, route, ask)
 
-    def _watch_for_probe(self, name: str, namespace: str | None) -> None:
-        prefix = f"{PROBE_REGISTRY}/"
-        if namespace != PROBE_REGISTRY and not name.startswith(prefix):
+    def _watch_for_probe(self, name: str) -> None:
+        repository, _, probed = name.removeprefix(f"{PROBE_REGISTRY}/").partition("/")
+        if repository != PROBE_REPOSITORY or not probed:
             return
-        probed = name.removeprefix(prefix)
         self.counters["probes"] += 1
         self._probes[probed] = self._probes.get(probed, 0) + 1
         self._probes.move_to_end(probed)

@@ -11,7 +11,7 @@ _HELP = {
     "packhorse_registry_requests_total": "Requests answered, by operation, method and status.",
     "packhorse_registry_sent_bytes_total": "Bytes of bodies sent.",
     "packhorse_registry_aborted_total": "Answers that the client did not take to their end.",
-    "packhorse_registry_probe_requests_total": "Requests for the registry that nodes are probed with.",
+    "packhorse_registry_probe_requests_total": "Requests for the repositories that nodes are probed with.",
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
