@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 
 from packhorse.base.errors import PackhorseError
+from packhorse.base.printable import printable
 from packhorse.cli.console import Console
 
 __all__ = ["print_failure"]
@@ -15,23 +16,23 @@ _MOST_FAILURES = 50
 
 def print_failure(error: PackhorseError, console: Console) -> None:
     """Print ``error`` with all it lists to stderr."""
-    first, *rest = error.message.splitlines() or [""]
+    first, *rest = printable(error.message).split("\n")
     click.echo(console.styled(first, sys.stderr, fg="red", bold=True), err=True)
     for line in rest:
         click.echo(line, err=True)
     for line in _failures(error, "  ", error.hint):
         click.echo(line, err=True)
     if error.hint is not None:
-        click.echo(f"{console.styled('hint:', sys.stderr, bold=True)} {error.hint}", err=True)
+        click.echo(f"{console.styled('hint:', sys.stderr, bold=True)} {printable(error.hint)}", err=True)
 
 
 def _failures(error: PackhorseError, indent: str, hint: str | None) -> Iterator[str]:
     """Yield a line or more per failure, with its own hint where it is another than the one that stands last."""
     for failure in error.failures[:_MOST_FAILURES]:
-        yield from (indent + line for line in failure.message.splitlines())
+        yield from (indent + line for line in printable(failure.message).split("\n"))
         yield from _failures(failure, indent + "  ", failure.hint or hint)
         if failure.hint is not None and failure.hint != hint:
-            yield f"{indent}  hint: {failure.hint}"
+            yield f"{indent}  hint: {printable(failure.hint)}"
     left = len(error.failures) - _MOST_FAILURES
     if left > 0:
         yield f"{indent}and {left:,} more"

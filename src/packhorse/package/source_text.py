@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from packhorse.base.errors import ConfigError
+from packhorse.base.printable import printable
 from packhorse.base.units import MIB, format_bytes
 
 __all__ = ["MAX_BYTES", "SourceText", "Span", "read_file"]
@@ -17,6 +18,7 @@ MAX_BYTES = 16 * MIB
 # The line breaks of YAML 1.1 (section 4.2), so that lines are counted as the reader counts them.
 _BREAK = re.compile(b"\r\n|\n|\r|\xc2\x85|\xe2\x80\xa8|\xe2\x80\xa9")
 _LONGEST_LINE = 110
+_LONGEST_MESSAGE = 600
 _KEPT_BEFORE = 40
 _NUMBER_WIDTH = 5
 
@@ -55,7 +57,9 @@ class SourceText:
             note: A few words beside the carets.
             hint: What to do.
         """
-        return ConfigError(f"{self.at(span)}: {message}\n{self._excerpt(span, note)}", hint=hint)
+        shown = printable(message.replace("\n", " "))
+        shown = shown if len(shown) <= _LONGEST_MESSAGE else f"{shown[:_LONGEST_MESSAGE]}…"
+        return ConfigError(f"{self.at(span)}: {shown}\n{self._excerpt(span, printable(note))}", hint=hint)
 
     def text_at(self, span: Span) -> str:
         """Return the characters that ``span`` covers on its line."""
@@ -66,7 +70,7 @@ class SourceText:
         start = min(span.column - 1, len(line))
         length = max(1, min(span.length, len(line) - start))
         shown, start = _window(line, start)
-        shown = _printable(shown)
+        shown = printable(shown)
         length = max(1, min(length, len(shown) - start))
         indent = " " * _width(shown[:start])
         carets = "^" * max(1, _width(shown[start : start + length]))
@@ -83,11 +87,6 @@ class SourceText:
     @cached_property
     def _line_starts(self) -> list[int]:
         return [0, *(found.end() for found in _BREAK.finditer(self.data))]
-
-
-def _printable(line: str) -> str:
-    """Return the line with nothing in it that would steer the terminal."""
-    return "".join(" " if c == "\t" else c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def _window(line: str, start: int) -> tuple[str, int]:

@@ -22,6 +22,7 @@ __all__ = ["Given", "Secret", "Settled", "Value", "VariableValues", "check_value
 Value: TypeAlias = str | int | float | bool
 
 REDACTED = "<sensitive>"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
@@ -195,11 +196,13 @@ def read_values(data: bytes, where: str) -> dict[str, Given]:
         raise document.mistake((), f"expected a mapping of variables to values, found {kind_of(document.value)}")
     given: dict[str, Given] = {}
     for name, value in document.value.items():
+        # Lines are not shown here: they may be part of a secret.
+        place = document.source.at(document.span((name,)))
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{place}: expected the name of a variable, found {name[:63]!r}")
         if not isinstance(value, (str, int, float)):
-            # The line is not shown: it may be part of a secret.
-            place = document.source.at(document.span((name,)))
             raise ConfigError(f"{place}: variable {name} expects one value, found {kind_of(value)}")
-        given[name] = Given(value, document.source.at(document.span((name,))), is_text=False)
+        given[name] = Given(value, place, is_text=False)
     return given
 
 

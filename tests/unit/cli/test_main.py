@@ -169,6 +169,11 @@ def test_a_very_long_list_of_failures_is_cut(run: Run, verb: Callable[..., None]
     assert err.splitlines()[-2:] == ["  no 49", "  and 1,184 more"]
 
 
+def test_what_came_from_outside_does_not_steer_the_terminal(run: Run, verb: Callable[..., None]) -> None:
+    verb(raising(ConfigError("a\x1b[2Jb\nline two", hint="\x07", failures=[ConfigError("\x9bx", hint="\u202e")])))
+    assert run("try") == (3, "", "a�[2Jb\nline two\n  �x\n    hint: �\nhint: �\n")
+
+
 def test_ctrl_c(run: Run, verb: Callable[..., None]) -> None:
     verb(raising(KeyboardInterrupt()))
     assert run("try") == (130, "", "Interrupted.\n")

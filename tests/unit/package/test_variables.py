@@ -117,6 +117,7 @@ def test_a_number_in_a_file_is_no_text() -> None:
     [
         (b"- a", "site.yaml:1:1: expected a mapping of variables to values, found a list"),
         (b"password:\n  - topsecret\n", "site.yaml:2:3: variable password expects one value, found a list"),
+        (b"Domain: topsecret\n", "site.yaml:1:9: expected the name of a variable, found 'Domain'"),
         (b"domain:\n", "site.yaml:1:8: variable domain expects one value, found nothing"),
     ],
 )

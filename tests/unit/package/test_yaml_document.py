@@ -195,6 +195,17 @@ def test_what_is_shown_cannot_steer_the_terminal() -> None:
     assert "\x9b" not in refusal('a: "\x9b31m\n'.encode())
 
 
+def test_a_key_cannot_steer_the_terminal_either() -> None:
+    message = refusal('"k\\e[31m\\u202e": 1\n"k\\e[31m\\u202e": 2\n')
+    assert 'the key "k�[31m�" stands twice' in message
+    assert all(character.isprintable() or character == "\n" for character in message)
+
+
+def test_a_message_is_not_as_long_as_the_key() -> None:
+    key = "k" * 100_000
+    assert len(refusal(f"{key}: 1\n{key}: 2\n")) < 1500
+
+
 def test_strict_keys() -> None:
     with pytest.raises(ConfigError, match="f:1:1: YAML reads this key as the boolean true; put it in quotes"):
         read_located("on: 1", "f", strict_keys=True)
