@@ -30,6 +30,7 @@ MAX_INDEX_FILE_BYTES: Final = 32 * MIB
 MAX_METADATA_BYTES: Final = 64 * MIB
 MAX_CONFIG_BYTES: Final = 32 * MIB
 MAX_BLOBS: Final = 200_000
+_OCTAL_DIGITS: Final = b"01234567"
 _SIZE_FIELD: Final = slice(124, 136)
 _LOCKED_KINDS: Final[tuple[content.Kind, ...]] = ("image", "artifact", "referrer")
 
@@ -248,7 +249,7 @@ class _Front:
         if self._content(layout) != content.LAYOUT_CONTENT:
             raise self._not_a_bundle()
         field = self._read_at(self._position, BLOCK)[_SIZE_FIELD].rstrip(b"\0 ")
-        if not field.isdigit() or (size := int(field, 8)) > MAX_INDEX_FILE_BYTES:
+        if not field or field.strip(_OCTAL_DIGITS) or (size := int(field, 8)) > MAX_INDEX_FILE_BYTES:
             limit = format_bytes(MAX_INDEX_FILE_BYTES)
             message = f"{self._path}: index.json claims no size, or one above {limit}"
             raise IntegrityError(message)

@@ -205,6 +205,19 @@ def test_an_index_file_that_claims_a_gigabyte_is_not_read(tmp_path: Path) -> Non
         check(path)
 
 
+@pytest.mark.parametrize("size", [b"00000000089", b"9" * 11, b"", b"-0000000001", b"0x000000001", b"\x80\0\0\0"])
+def test_an_index_file_with_a_size_that_is_no_octal_number_is_refused(tmp_path: Path, size: bytes) -> None:
+    path = tmp_path / "odd.tar"
+    header = bytearray(header_for(Entry(content.INDEX_FILE, 10)))
+    header[124:136] = size.ljust(12, b"\0")
+    with path.open("wb") as file:
+        file.write(header_for(Entry(content.LAYOUT_FILE, len(content.LAYOUT_CONTENT))))
+        file.write(content.LAYOUT_CONTENT.ljust(BLOCK, b"\0"))
+        file.write(bytes(header).ljust(10 * BLOCK, b"\0"))
+    with pytest.raises(IntegrityError, match=r"index\.json claims no size"):
+        check(path)
+
+
 def test_one_digest_with_two_sizes_is_refused(tmp_path: Path) -> None:
     blobs = Blobs()
     layer = blobs.add("application/octet-stream", b"12345")
