@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import urllib3
 
 from packhorse.base.errors import ClusterError, IntegrityError, NetworkError, UsageError
+from packhorse.oci.distribution_failures import TransportFailure
+from packhorse.oci.distribution_transport import Request, Transport
 from packhorse.oci.model import decode_json
+from packhorse.oci.registry_settings import RegistrySettings
+from packhorse.oci.retry import Pacing
 from packhorse.registry.api import PROBE_REGISTRY
 from packhorse.registry.nodes import findings
 from packhorse.registry.nodes.apply import apply, read_file
@@ -22,7 +25,6 @@ from packhorse.registry.nodes.registries_conf import check_upstream
 
 __all__ = ["MirrorRequest", "Proof", "SiteRegistry", "detect_runtime", "plan", "prove", "write"]
 
-_SECONDS = 20.0
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
 _PORT = re.compile(r"_(\d{1,5})$")
@@ -40,6 +42,8 @@ class MirrorRequest:
     force: bool = False
     socket: str | None = None
     """Where containerd or CRI-O listens; its usual place where it is left out."""
+    ca_file: Path | None = None
+    """Where the mirror's certificates come from."""
     runtime_config: Path | None = None
     """The file that containerd was started with; its usual one where it is left out."""
 
@@ -64,22 +68,16 @@ class _Seen(msgspec.Struct):
 class SiteRegistry:
     """The mirror over HTTP, as this node reaches it."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, ca_file: Path | None = None) -> None:
         """Prepare to connect; nothing is sent yet.
 
-        Raises:
-            UsageError: The certificates are none.
+        Args:
+            mirror: Where it is.
+            ca_file: Certificates, in PEM, that sign the registry's.
         """
         self._url = mirror.url
-        try:
-            self._pool = urllib3.PoolManager(
-                retries=False,
-                timeout=urllib3.Timeout(_SECONDS),
-                ca_cert_data=mirror.ca.decode("ascii") if mirror.ca is not None else None,
-            )
-        except (ValueError, OSError) as error:
-            message = f"the certificates of the registry cannot be read: {error}"
-            raise UsageError(message) from error
+        # It is on the site: a proxy that leads out of it has no part in this.
+        self._transport = Transport(RegistrySettings(ca_file=ca_file), Pacing())
 
     def upstreams(self) -> tuple[str, ...]:
         """Return the registry hosts that the mirror has images of, in the order of the alphabet.
@@ -114,18 +112,15 @@ class SiteRegistry:
 
     def _get(self, path: str) -> tuple[bytes, str]:
         try:
-            response = self._pool.request("GET", self._url + path, redirect=False, preload_content=False)
-            try:
-                body = response.read(_MAX_ANSWER_BYTES)
-            finally:
-                response.release_conn()
-        except urllib3.exceptions.HTTPError as error:
+            answer = self._transport.send(Request("GET", self._url + path))
+            body = answer.read(_MAX_ANSWER_BYTES)
+        except TransportFailure as error:
             message = f"the registry {self._url} does not answer: {error}"
             raise NetworkError(message, hint="is packhorse serve running, and is the address right?") from error
-        if response.status != 200:  # noqa: PLR2004 - the one answer that counts
-            message = f"{self._url}{path} answered {response.status}; expected a registry there"
+        if answer.status != 200:  # noqa: PLR2004 - the one answer that counts
+            message = f"{self._url}{path} answered {answer.status}; expected a registry there"
             raise NetworkError(message)
-        return body, response.headers.get("Link", "")
+        return body, answer.headers.get("Link", "")
 
 
 def detect_runtime(root: Path, find: Callable[[str], str | None]) -> Runtime:
@@ -188,7 +183,7 @@ def prove(request: MirrorRequest, commands: Commands, *, ask_runtime: bool) -> P
         ClusterError: There is a way around the mirror, or the runtime does not ask it.
     """
     mirror = _required(request.mirror)
-    registry = SiteRegistry(mirror)
+    registry = SiteRegistry(mirror, request.ca_file)
     registry.check()
     found = tuple(_findings(request, mirror, commands))
     result = None
@@ -226,7 +221,7 @@ def _upstreams(request: MirrorRequest, mirror: Mirror) -> tuple[str, ...]:
     named = tuple(check_upstream(upstream) for upstream in request.upstreams)
     if named or request.paths.runtime not in (Runtime.CRIO, Runtime.PODMAN):
         return named
-    return SiteRegistry(mirror).upstreams()
+    return SiteRegistry(mirror, request.ca_file).upstreams()
 
 
 def _findings(request: MirrorRequest, mirror: Mirror, commands: Commands) -> Iterator[str]:

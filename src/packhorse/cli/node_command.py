@@ -97,6 +97,7 @@ def _request(  # noqa: PLR0913 - one for each option
         remove=remove,
         force=force,
         socket=socket,
+        ca_file=ca_file,
         runtime_config=runtime_config,
     )
 

@@ -7,7 +7,7 @@ import pytest
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, Index
-from tests.unit.registry.conftest import Served
+from tests.support.serving import Served
 
 
 def multi(served: Served) -> Descriptor:
@@ -251,8 +251,9 @@ def test_a_digest_may_be_percent_encoded(served: Served) -> None:
 
 def test_the_probe_counts_what_arrives(served: Served) -> None:
     assert json.loads(served.ask("/probe/p-1").body) == {"seen": 0}
-    assert served.ask("/v2/p-1/manifests/latest?ns=packhorse-probe.invalid", "HEAD").status == 404
-    assert served.ask("/v2/packhorse-probe.invalid/p-1/manifests/latest").status == 404
+    assert served.ask("/v2/packhorse-probe/p-1/manifests/latest?ns=127.0.0.1:1234", "HEAD").status == 404
+    assert served.ask("/v2/packhorse-probe.invalid/packhorse-probe/p-1/manifests/latest").status == 404
+    assert served.ask("/v2/other/p-1/manifests/latest").status == 404
     assert json.loads(served.ask("/probe/p-1").body) == {"seen": 2}
     assert "packhorse_registry_probe_requests_total 2" in served.ask("/metrics").body.decode()
 
