@@ -1,5 +1,6 @@
 """What every verb is told by the global options, which may stand before and after it."""
 
+import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -111,5 +112,8 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
         console = context.ensure_object(Console)
         if value is not None:
             setattr(console, attribute, value)
+        if console.verbose:
+            # Loaded when it is asked for: a start is shorter without logging.
+            importlib.import_module("packhorse.cli.diagnostics").show_diagnostics()
 
     return remember

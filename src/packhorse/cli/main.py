@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -30,11 +29,8 @@ _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
 
 
-@cache
 def _verbs() -> dict[str, Verb]:
-    # A verb is offered when its module is installed; looking for the file costs microseconds, an import much more.
-    folder = Path(__file__).parent
-    return {verb.name: verb for verb in VERBS if (folder / f"{verb.name}_command.py").exists()}
+    return {verb.name: verb for verb in VERBS}
 
 
 class _Verbs(click.Group):

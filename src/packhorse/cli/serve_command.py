@@ -1,6 +1,5 @@
 """``packhorse serve``: answer image pulls straight from a bundle."""
 
-import logging
 import sys
 from pathlib import Path
 
@@ -42,8 +41,6 @@ def command(
         message = "--tls-cert and --tls-key go together"
         raise UsageError(message)
     tls = TlsFiles(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
-    if console.verbose:
-        _log_requests()
     serve(sources, Address.parse(listen), tls, lambda serving: _announce(console, serving))
     console.warn("Stopped.")
 
@@ -56,11 +53,3 @@ def _announce(console: Console, serving: Serving) -> None:
     console.say(f"Serving {what} at {url} (read-only, in place). Nodes: packhorse node mirror --registry {url}")
     # Whoever starts it in the background waits for this line.
     sys.stdout.flush()
-
-
-def _log_requests() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.getLogger("packhorse.registry")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)

@@ -1,8 +1,9 @@
 """The command line's manners: help, typing errors, exit codes, and what is imported when."""
 
+import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
@@ -16,6 +17,17 @@ from packhorse.cli.verbs import SECTIONS, VERBS, Verb
 
 Run = Callable[..., tuple[int, str, str]]
 PROGRAM = [sys.executable, "-m", "packhorse"]
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger() -> Iterator[None]:
+    """Undo what --verbose does for the rest of a process."""
+    logger = logging.getLogger("packhorse")
+    level, propagate = logger.level, logger.propagate
+    yield
+    logger.handlers.clear()
+    logger.setLevel(level)
+    logger.propagate = propagate
 
 
 @pytest.fixture
@@ -60,11 +72,21 @@ def test_help_has_the_sections_in_the_order_of_the_way(run: Run) -> None:
     assert "  completion  Print the completion script for a shell." in out
 
 
+def command_lines() -> list[tuple[str, ...]]:
+    """Return the words of every command that is no group."""
+    context = click.Context(main.cli)
+    lines: list[tuple[str, ...]] = []
+    for name in main.cli.list_commands(context):
+        command = main.cli.get_command(context, name)
+        lines += [(name, child) for child in command.commands] if isinstance(command, click.Group) else [(name,)]
+    return lines
+
+
 def test_every_verb_of_the_help_can_be_imported_and_has_help_with_an_example(run: Run) -> None:
-    for name in main.cli.list_commands(click.Context(main.cli)):
-        code, out, _ = run(name, "--help")
+    for words in command_lines():
+        code, out, _ = run(*words, "--help")
         assert code == 0
-        assert "Example" in out, name
+        assert "Example" in out, words
         assert "--quiet, --verbose, --progress, --no-color and --traceback" in " ".join(out.split())
 
 
@@ -207,6 +229,17 @@ def test_a_verb_may_return_its_exit_code(run: Run, verb: Callable[..., None]) ->
     assert run("try")[0] == 3
     verb(lambda _console: "text")
     assert run("try")[0] == 0
+
+
+def test_verbose_shows_what_our_modules_log_and_nobody_elses(run: Run, verb: Callable[..., None]) -> None:
+    def log(_console: Console) -> None:
+        logging.getLogger("packhorse.oci.copy").debug("skipped %s", "sha256:12\x1b")
+        logging.getLogger("urllib3").debug("GET /token")
+
+    verb(log)
+    assert run("try")[2] == ""
+    (line,) = run("-v", "try", "--verbose")[2].splitlines()
+    assert line.endswith(" DEBUG packhorse.oci.copy: skipped sha256:12�")
 
 
 def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
