@@ -72,7 +72,7 @@ def command(  # noqa: PLR0913 - click hands over each option
         strict=strict,
         workers=registry.workers,
     )
-    programs = rendering_programs()
+    programs = rendering_programs(registry.ca_file)
     with (
         open_workspace(folder, loaded.package, programs, registry_settings(registry)) as workspace,
         open_reporter(console) as reporter,

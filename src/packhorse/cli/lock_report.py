@@ -6,7 +6,7 @@ from pathlib import Path
 from packhorse.app.lock import LockResult
 from packhorse.app.lock_finds import Discovered
 from packhorse.app.wanted_images import described
-from packhorse.base.units import format_bytes
+from packhorse.base.units import format_bytes, plural
 
 __all__ = ["lock_data", "lock_lines"]
 
@@ -22,14 +22,14 @@ def lock_lines(result: LockResult, renderer: str) -> Iterator[str]:
         sentence = ", ".join(done)
         yield f"{sentence[0].upper()}{sentence[1:]}."
     sorts = ", ".join(f"{number} {certainty}" for certainty, number in result.certainties.items() if number)
-    yield f"Found {_count(len(result.lock.images), 'image')}{f': {sorts}' if sorts else ''}."
+    yield f"Found {plural(len(result.lock.images), 'image')}{f': {sorts}' if sorts else ''}."
     yield from _remarks(result)
     if result.resolved:
-        size = f"{_count(result.blobs, 'blob')}, {format_bytes(result.total_bytes)}"
-        yield f"Resolved {_count(result.resolved, 'image')} for {', '.join(result.lock.platforms)}: {size}."
+        size = f"{plural(result.blobs, 'blob')}, {format_bytes(result.total_bytes)}"
+        yield f"Resolved {plural(result.resolved, 'image')} for {', '.join(result.lock.platforms)}: {size}."
     kept = len(result.lock.images) - result.resolved
     if kept:
-        yield f"Kept {_count(kept, 'image')} as locked."
+        yield f"Kept {plural(kept, 'image')} as locked."
 
 
 def lock_data(path: Path, result: LockResult, *, changed: bool) -> dict[str, object]:
@@ -51,12 +51,12 @@ def lock_data(path: Path, result: LockResult, *, changed: bool) -> dict[str, obj
 
 def _done(discovered: Discovered, renderer: str) -> Iterator[str]:
     if discovered.charts:
-        sets = _count(discovered.values_sets, "set of values", "sets of values")
-        yield f"rendered {_count(len(discovered.charts), 'chart')} with {renderer} ({sets})"
+        sets = plural(discovered.values_sets, "set of values", "sets of values")
+        yield f"rendered {plural(len(discovered.charts), 'chart')} with {renderer} ({sets})"
     if discovered.renderings:
-        yield f"built {_count(len(discovered.renderings), 'kustomization')}"
+        yield f"built {plural(len(discovered.renderings), 'kustomization')}"
     if discovered.objects:
-        yield f"read {_count(discovered.objects, 'object')}"
+        yield f"read {plural(discovered.objects, 'object')}"
 
 
 def _remarks(result: LockResult) -> Iterator[str]:
@@ -70,7 +70,3 @@ def _remarks(result: LockResult) -> Iterator[str]:
         yield f"  unused  {name} is listed, and nothing in the package asks for it"
     for name, platforms in result.missing:
         yield f"  partial  {name} has nothing for {', '.join(platforms)}"
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one if number == 1 else several or f'{one}s'}"

@@ -38,14 +38,19 @@ def git_program() -> Program:
     return _find_program(("git",), "") or Program(Path("git"), dict(os.environ))
 
 
-def rendering_programs() -> Programs:
-    """Return all that a package needs to be locked and built."""
+def rendering_programs(ca_file: Path | None = None) -> Programs:
+    """Return all that a package needs to be locked and built.
+
+    Args:
+        ca_file: Certificates that chart repositories are held against, in place of the system's.
+    """
     helm = helm_program()
+    cli = CliHelm(helm, ca_file) if helm is not None else None
     kustomize = kustomize_program()
     return Programs(
         git=git_program(),
-        renderer=CliHelm(helm) if helm is not None else sdk_renderer(),
-        repositories=CliHelm(helm) if helm is not None else None,
+        renderer=cli or sdk_renderer(),
+        repositories=cli,
         kustomize=CliKustomize(kustomize) if kustomize is not None else None,
     )
 

@@ -62,9 +62,14 @@ class Cluster:
 
 @dataclass(frozen=True)
 class CliHelm:
-    """Renders charts and fetches them from chart repositories."""
+    """Renders charts and fetches them from chart repositories.
+
+    Attributes:
+        ca_file: Certificates that chart repositories are held against, in place of the system's.
+    """
 
     program: Program
+    ca_file: Path | None = None
 
     @cached_property
     def version(self) -> HelmVersion:
@@ -109,7 +114,7 @@ class CliHelm:
             raise helm_messages.chart_error(f"rendering chart {request.chart.name}", outcome.stderr)
         return Rendering(split_rendered(outcome.stdout.decode("utf-8", "replace")))
 
-    def pull(self, source: str, chart: str, version: str | None, into: Path, *, ca_file: Path | None = None) -> Path:
+    def pull(self, source: str, chart: str, version: str | None, into: Path) -> Path:
         """Download a chart archive, and return where it is.
 
         Args:
@@ -117,7 +122,6 @@ class CliHelm:
             chart: Name of the chart in the repository.
             version: None for the newest.
             into: An empty folder.
-            ca_file: Certificates to trust in place of the system's.
 
         Raises:
             NetworkError: It could not be fetched.
@@ -126,8 +130,8 @@ class CliHelm:
         arguments = ["pull", *wanted, "--destination", str(into)]
         if version is not None:
             arguments += ["--version", version]
-        if ca_file is not None:
-            arguments += ["--ca-file", str(ca_file)]
+        if self.ca_file is not None:
+            arguments += ["--ca-file", str(self.ca_file.resolve())]
         outcome = self._run(arguments, timeout_seconds=_FETCH_SECONDS, network=True)
         archives = sorted(into.glob("*.tgz"))
         if outcome.status or len(archives) != 1:
@@ -144,7 +148,8 @@ class CliHelm:
         Raises:
             NetworkError: It could not be fetched.
         """
-        listed = [{"name": f"repository-{number}", "url": url} for number, url in enumerate(repositories)]
+        trusted = {} if self.ca_file is None else {"caFile": str(self.ca_file.resolve())}
+        listed = [{"name": f"repository-{n}", "url": url, **trusted} for n, url in enumerate(repositories)]
         config = json.dumps({"apiVersion": "", "repositories": listed})
         outcome = self._run(
             ["dependency", "build", str(folder)], timeout_seconds=_FETCH_SECONDS, network=True, repositories=config

@@ -25,7 +25,8 @@ _IN_TEXT = re.compile(
     re.MULTILINE,
 )
 _SETTING = re.compile(
-    r"^[ \t]*(?:export[ \t]+|--?)?(?P<key>[A-Za-z][\w.-]*)[ \t]*[=:][ \t]*[\"']?(?P<value>[^\s\"',;]+)[\"']?[ \t]*$",
+    r"^[ \t]*(?:export[ \t]+|--?)?(?P<key>[A-Za-z][\w.-]*)[ \t]*[=:][ \t]*"
+    r"[\"']?(?P<reference>[^\s\"',;]+)[\"']?[ \t]*$",
     re.MULTILINE,
 )
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
@@ -84,17 +85,24 @@ def references_in(text: str) -> Iterator[tuple[int, str]]:
     That is a registry host with a path and a tag or digest; or, on a line of its own, a setting whose name says that
     it is an image (``proxy_image = envoyproxy/envoy:v1.30``).
     """
-    seen = set()
-    for match in _IN_TEXT.finditer(text[:_MAX_TEXT]):
-        reference = _trimmed(match)
-        if reference is not None and reference not in seen:
+    searched = text[:_MAX_TEXT]
+    seen: set[str] = set()
+    for pattern, read in ((_IN_TEXT, _trimmed), (_SETTING, _set)):
+        line, counted = 1, 0
+        for match in pattern.finditer(searched):
+            reference = read(match)
+            if reference is None or reference in seen:
+                continue
             seen.add(reference)
-            yield text.count("\n", 0, match.start("reference")) + 1, reference
-    for match in _SETTING.finditer(text[:_MAX_TEXT]):
-        value = match["value"]
-        if value not in seen and is_image_key(match["key"]) and looks_qualified(value):
-            seen.add(value)
-            yield text.count("\n", 0, match.start("value")) + 1, value
+            start = match.start("reference")
+            line += searched.count("\n", counted, start)
+            counted = start
+            yield line, reference
+
+
+def _set(match: re.Match[str]) -> str | None:
+    value = match["reference"]
+    return value if is_image_key(match["key"]) and looks_qualified(value) else None
 
 
 def _trimmed(match: re.Match[str]) -> str | None:

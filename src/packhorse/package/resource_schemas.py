@@ -11,7 +11,6 @@ from packhorse.package.kubernetes_objects import SourcedObject
 
 __all__ = ["DefaultImage", "Schemas", "default_images", "describes_image", "is_definition", "property_schema"]
 
-_MAX_DEPTH = 60
 _SAYS_IMAGE = re.compile(
     r"\b(?:container|docker|oci|pod)\b[^.]{0,40}\bimage\b|\bimage\b[^.]{0,40}\bto (?:use|pull|run)\b", re.IGNORECASE
 )
@@ -76,14 +75,17 @@ def describes_image(schema: Mapping[str, Any] | None) -> bool:
 
 def default_images(item: SourcedObject) -> Iterator[DefaultImage]:
     """Find the defaults of image fields in a definition."""
+    seen: set[int] = set()
     for _, path, schema in _versions(item):
-        for field_path, reference in _defaults(schema, path, 0):
+        for field_path, reference in _defaults(schema, path, seen):
             yield DefaultImage(item, _group_kind(item), field_path, reference)
 
 
-def _defaults(schema: Mapping[str, Any], path: FieldPath, depth: int) -> Iterator[tuple[str, str]]:
-    if depth > _MAX_DEPTH:
+def _defaults(schema: Mapping[str, Any], path: FieldPath, seen: set[int]) -> Iterator[tuple[str, str]]:
+    # What aliases share is looked at once, or an alias bomb would go off here.
+    if id(schema) in seen:
         return
+    seen.add(id(schema))
     for name, child in (_map(schema.get("properties")) or {}).items():
         below = _map(child)
         if below is None:
@@ -92,11 +94,11 @@ def _defaults(schema: Mapping[str, Any], path: FieldPath, depth: int) -> Iterato
         default = below.get("default")
         if isinstance(default, str) and is_reference(default) and (is_image_key(name) or describes_image(below)):
             yield child_path.key("default").text, default
-        yield from _defaults(below, child_path, depth + 1)
+        yield from _defaults(below, child_path, seen)
     for key in ("items", "additionalProperties"):
         below = _map(schema.get(key))
         if below is not None:
-            yield from _defaults(below, path.key(key), depth + 1)
+            yield from _defaults(below, path.key(key), seen)
 
 
 def _versions(item: SourcedObject) -> Iterator[tuple[str, FieldPath, Mapping[str, Any]]]:

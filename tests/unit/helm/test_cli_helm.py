@@ -1,6 +1,7 @@
 """The helm program: how it is called, and what becomes of what it says. Stand-ins are shell scripts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,8 +129,8 @@ def test_a_chart_is_pulled_with_the_users_proxy(script: Script, tmp_path: Path) 
     (tmp_path / "archive").write_bytes(b"x")
     into = tmp_path / "into"
     into.mkdir()
-    helm = script()
-    found = helm.pull("https://charts.example", "shop", "1.2.3", into, ca_file=Path("/ca.pem"))
+    helm = replace(script(), ca_file=Path("/ca.pem"))
+    found = helm.pull("https://charts.example", "shop", "1.2.3", into)
     assert found.read_bytes() == b"x"
     arguments = recorded(tmp_path, "arguments").split("\n")
     assert arguments[:4] == ["pull", "shop", "--repo", "https://charts.example"]
@@ -157,9 +158,11 @@ def test_a_chart_that_cannot_be_pulled(script: Script, tmp_path: Path) -> None:
 
 
 def test_dependencies_are_fetched_from_their_repositories(script: Script, tmp_path: Path) -> None:
-    script().fetch_dependencies(tmp_path / "chart", ["https://one.example", "https://two.example"])
+    replace(script(), ca_file=Path("/ca.pem")).fetch_dependencies(
+        tmp_path / "chart", ["https://one.example", "https://two.example"]
+    )
     assert recorded(tmp_path, "arguments").split("\n")[:2] == ["dependency", "build"]
-    assert '"url": "https://two.example"' in recorded(tmp_path, "repositories")
+    assert '"url": "https://two.example", "caFile": "/ca.pem"' in recorded(tmp_path, "repositories")
     with pytest.raises(NetworkError, match="could not fetch the dependencies of chart chart: no"):
         script(stderr="Error: no", status=1).fetch_dependencies(tmp_path / "chart", [])
 

@@ -69,6 +69,20 @@ def test_a_bomb_of_aliases_is_refused_in_time() -> None:
         discover(read_objects(text, "bomb.yaml"))
 
 
+def test_a_bomb_in_a_schema_is_looked_at_once() -> None:
+    lines = ["s0: &s0 {type: string, default: 'a/b:1'}"]
+    lines += [
+        f"s{n}: &s{n} {{properties: {{image: {{type: string, default: 'a/b:{n}'}}, a: *s{n - 1}, b: *s{n - 1}}}}}"
+        for n in range(1, 40)
+    ]
+    text = (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: b}\nx:\n  "
+        + "\n  ".join(lines)
+        + "\nspec: {group: e.com, names: {kind: B}, versions: [{name: v1, schema: {openAPIV3Schema: *s39}}]}\n"
+    )
+    assert len(discover(read_objects(text, "bomb.yaml"))) == 39
+
+
 def test_endless_nesting_is_refused() -> None:
     tree: dict[str, object] = {}
     tree["more"] = tree

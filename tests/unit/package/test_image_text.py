@@ -84,6 +84,14 @@ def test_each_is_told_once_with_its_line() -> None:
     assert list(references_in(text)) == [(2, "quay.io/a/b:1"), (3, "quay.io/a/c:2")]
 
 
+@pytest.mark.timeout(20)
+def test_many_references_take_no_longer_than_they_must() -> None:
+    text = "".join(f"quay.io/acme/app:{number}\n" for number in range(60_000))
+    found = list(references_in(text))
+    assert len(found) == 60_000
+    assert found[-1] == (60_000, "quay.io/acme/app:59999")
+
+
 def test_a_setting_with_the_name_of_an_image_needs_no_host() -> None:
     text = "proxy.image = envoyproxy/envoy:v1\nimage_tag = v1\nimage.pull-policy: Always\nexport TOOL_IMAGE='a/b:2'\n"
     assert [found for _, found in references_in(text)] == ["envoyproxy/envoy:v1", "a/b:2"]
