@@ -123,12 +123,13 @@ def test_a_folder_is_locked_and_given_to_the_build(shop: Shop) -> None:
     shop.define(
         "variables: [{name: tag, default: '1'}]\n"
         "components: [{name: a, charts: [{name: front, source: ./charts/shop, values: [values.yaml], "
-        "valuesSets: {big: [big.yaml]}}]}]\n"
+        "valuesSets: {again: [values.yaml], big: [big.yaml]}}]}]\n"
     )
     result = shop.lock()
     (locked,) = result.lock.charts
     assert (locked.name, locked.chart, locked.version, locked.source) == ("front", "inner", "1.0.0", "./charts/shop")
-    assert [(i.name, i.found[0].file, i.found[0].object, i.found[0].values) for i in result.lock.images] == [
+    assert result.discovered.values_sets == 3
+    assert [(i.name, f.file, f.object, f.values) for i in result.lock.images for f in i.found] == [
         ("example.com/app:1", "charts/shop/templates/app.yaml", "Deployment/front", ""),
         ("example.com/app:2", "charts/shop/templates/app.yaml", "Deployment/front", "big"),
     ]
