@@ -60,7 +60,7 @@ def command(console: Console, *, package: Path, target: Path | None, as_json: bo
     )
     settings = registry_settings(registry)
     with (
-        open_workspace(folder, loaded.package, rendering_programs(registry.ca_file), settings) as workspace,
+        open_workspace(folder, loaded.package, rendering_programs(), settings) as workspace,
         open_reporter(console) as reporter,
     ):
         result = build(what, workspace.materials, reporter)
