@@ -23,6 +23,7 @@ from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from tests.support.packages import materials, sample
+from tests.support.peak_memory import PEAK_MIB
 from tests.support.sealing import bundle_index, nested, raw, seal, seal_tree
 
 
@@ -258,8 +259,8 @@ def test_another_root_than_expected_is_refused(good: Path) -> None:
         check_root(bundle, Digest.of(b"another"))
 
 
-_MEASURE = """
-import resource, sys
+_MEASURE = f"""{PEAK_MIB}
+import sys
 from pathlib import Path
 from packhorse.bundle.reader import Bundle
 from packhorse.base.errors import IntegrityError
@@ -267,7 +268,7 @@ try:
     Bundle.open_file(Path(sys.argv[1])).close()
 except IntegrityError as error:
     print(error, file=sys.stderr)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_mib())
 """
 
 

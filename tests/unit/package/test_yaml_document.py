@@ -11,6 +11,7 @@ from packhorse.base.errors import ConfigError
 from packhorse.package import source_text, yaml_builder, yaml_document
 from packhorse.package.source_text import Span
 from packhorse.package.yaml_document import load_all, load_mapping, read_located
+from tests.support.peak_memory import PEAK_MIB
 
 
 def refusal(data: bytes | str) -> str:
@@ -282,13 +283,13 @@ spec:
 """
 
 
-MEASURE = """
-import resource, sys
+MEASURE = f"""{PEAK_MIB}
+import sys
 from packhorse.package.yaml_document import load_all, read_located
 data = sys.stdin.buffer.read()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mib()
 count = len(load_all(data, "big")) if sys.argv[1] == "objects" else len(read_located(data, "big").value)
-print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(count, peak_mib() - before)
 """
 
 
