@@ -36,6 +36,8 @@ class RegistryHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 30
+    # Head and body are two writes: without this, the second waits for the first to be acknowledged.
+    disable_nagle_algorithm = True
 
     # --- the frame ------------------------------------------------------------------------------------------------
 

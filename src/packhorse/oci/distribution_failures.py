@@ -9,7 +9,7 @@ import urllib3
 
 __all__ = ["TransportFailure", "translate"]
 
-_MAX_SHOWN = 200
+_MAX_SHOWN = 120
 
 
 class TransportFailure(Exception):  # noqa: N818  it never leaves the client, which makes a NetworkError of it
@@ -28,7 +28,12 @@ def translate(error: BaseException) -> TransportFailure:
         for cause in causes:
             if isinstance(cause, kind):
                 return explain(cause)
-    return TransportFailure(f"its answer makes no sense: {str(error)[:_MAX_SHOWN] or type(error).__name__}")
+    return _nonsense(error)
+
+
+def _nonsense(cause: BaseException) -> TransportFailure:
+    text = "".join(c if c.isprintable() else "?" for c in str(cause)[:_MAX_SHOWN])
+    return TransportFailure(f"its answer makes no sense: {text or type(cause).__name__}")
 
 
 def _certificate(cause: BaseException) -> TransportFailure:
@@ -61,12 +66,15 @@ _EXPLANATIONS: Sequence[tuple[type[BaseException], Callable[[BaseException], Tra
     (ssl.SSLCertVerificationError, _certificate),
     (socket.gaierror, _name),
     (TimeoutError, _time),
-    (urllib3.exceptions.TimeoutError, _time),
     (http.client.RemoteDisconnected, lambda _: TransportFailure("it closed the connection without an answer")),
+    (http.client.BadStatusLine, lambda _: TransportFailure("it does not speak HTTP")),
+    (http.client.HTTPException, _nonsense),
     (ssl.SSLError, _tls),
     (OSError, _system),
+    (urllib3.exceptions.TimeoutError, _time),
 )
-"""Nearest causes first: a certificate's error is an SSLError, and that an OSError."""
+"""Nearest causes first: a certificate's error is an SSLError, and that an OSError; urllib3 counts a refused connection
+among its timeouts."""
 
 
 def _causes(error: BaseException) -> list[BaseException]:

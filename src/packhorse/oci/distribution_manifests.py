@@ -138,7 +138,7 @@ class Manifests:
 
 class _SelfDescribed(msgspec.Struct, rename="camel"):
     media_type: str | None = None
-    manifests: msgspec.Raw | None = None
+    manifests: object = None
 
 
 def _as_digest(target: str) -> Digest | None:

@@ -60,6 +60,7 @@ class Answer:
         self.headers = response.headers
         self.url = url
         self._response = response
+        self._is_abandoned = False
         # The body below urllib3's own buffers (see the module's docstring).
         self._body = cast("http.client.HTTPResponse", response._original_response)  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -78,10 +79,10 @@ class Answer:
         try:
             count = self._body.readinto(buffer)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self.close()
+            self._abandon()
             raise translate(error) from error
-        if self._body.isclosed():
-            self._response.release_conn()
+        if not count and len(buffer) and self._body.length:
+            self._abandon()
         return count
 
     def read(self, max_bytes: int) -> bytes:
@@ -113,15 +114,23 @@ class Answer:
 
     def close(self) -> None:
         """Let go of the connection: kept for the next request when next to nothing is left to read, else closed."""
+        if self._is_abandoned:
+            return
         try:
-            if not self._body.isclosed() and (self._body.length or 0) <= _MAX_DRAINED_BYTES and not self._body.chunked:
+            if not self._body.isclosed() and not self._body.chunked and (self._body.length or 0) <= _MAX_DRAINED_BYTES:
                 self._body.read()
         except (OSError, http.client.HTTPException, ValueError):
-            self._response.close()
+            self._abandon()
+            return
         if self._body.isclosed():
             self._response.release_conn()
         else:
-            self._response.close()
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Close the connection: nobody knows what the next bytes on it belong to."""
+        self._is_abandoned = True
+        self._response.close()
 
 
 class Transport:

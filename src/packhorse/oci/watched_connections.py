@@ -36,6 +36,14 @@ def watched_pools(timeouts: Timeouts, clock: Callable[[], float]) -> dict[str, t
             watched = _Watched(self.fp.detach(), (window, timeouts.stall_bytes), clock)
             self.fp = io.BufferedReader(watched)
 
+        def begin(self) -> None:
+            super().begin()
+            lengths = {each.strip() for line in self.headers.get_all("Content-Length", ()) for each in line.split(",")}
+            # Raised here, the connection is closed; urllib3 would find it later, and leave it open.
+            if len(lengths) > 1 or not all(each.isascii() and each.isdigit() for each in lengths):
+                message = f"Content-Length is {', '.join(sorted(lengths))[:80]!r}"
+                raise http.client.HTTPException(message)
+
     class WatchedConnection(HTTPConnection):
         response_class = WatchedResponse
 
