@@ -123,11 +123,12 @@ def with_headers(headers: dict[str, str]) -> Action:
     return act
 
 
-def drip(seconds: float) -> Action:
-    """Promise a long body, and send a byte of it now and then until the fault's ``stop`` is set."""
+def drip(seconds: float, length: int) -> Action:
+    """Promise a body of so many bytes, and send a byte of it now and then until the fault's ``stop`` is set."""
 
     def act(handler: FaultyHandler, fault: Fault) -> None:
-        handler.write_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nContent-Type: application/json\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nContent-Type: application/json\r\n\r\n"
+        handler.write_raw(head.encode())
         while not fault.stop.wait(seconds):
             handler.write_raw(b"x")
         handler.close_connection = True

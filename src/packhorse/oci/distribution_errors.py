@@ -41,10 +41,10 @@ class ErrorDetail:
     message: str
 
 
-def clean(text: str) -> str:
+def clean(text: str, *, max_length: int = _MAX_SHOWN) -> str:
     """Make text from outside fit to be shown: no control characters, no turning of the writing's direction, bounded."""
     text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+    return text if len(text) <= max_length else text[:max_length] + "…"
 
 
 def parse_error_body(body: bytes) -> tuple[ErrorDetail, ...]:

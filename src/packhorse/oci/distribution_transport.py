@@ -116,8 +116,9 @@ class Answer:
         """Let go of the connection: kept for the next request when next to nothing is left to read, else closed."""
         if self._is_abandoned:
             return
+        left = self._body.length
         try:
-            if not self._body.isclosed() and not self._body.chunked and (self._body.length or 0) <= _MAX_DRAINED_BYTES:
+            if not self._body.isclosed() and left is not None and left <= _MAX_DRAINED_BYTES:
                 self._body.read()
         except (OSError, http.client.HTTPException, ValueError):
             self._abandon()
@@ -210,6 +211,8 @@ class Transport:
     def _tls_context(self, netloc: str, *, insecure: bool) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if insecure:
+            # The user asked for it by the host's name; urllib3 would warn with every request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self._settings.ca_file is not None:

@@ -154,8 +154,9 @@ def _read_helper_answer(answer: HelperAnswer, name: str, registry: str) -> Crede
     try:
         found = msgspec.json.decode(answer.stdout, type=_HelperCredential)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        # Not "from error" with the answer in it: it may hold a secret.
-        raise ConfigError(f"{program} gave no credentials for {registry}, but something else") from error
+        # The answer is not shown: it may hold a secret.
+        message = f"{program} gave no credentials for {registry}, but something else"
+        raise ConfigError(message, hint=_helper_hint(program)) from error
     if found.username == _TOKEN_USER:
         return Credential(identity_token=found.secret)
     return Credential(found.username, found.secret) if found.username else None

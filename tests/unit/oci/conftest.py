@@ -56,10 +56,11 @@ def other_registry() -> Iterator[Registry]:
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: an authority, the server's certificate from it for 127.0.0.1 and localhost, and a client's."""
+    """PEM files: an authority, and its certificates for 127.0.0.1, for another server, and for a client."""
 
     authority: Path
     server: tuple[Path, Path]
+    stranger: tuple[Path, Path]
     client: tuple[Path, Path]
 
 
@@ -76,7 +77,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     authority = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority", *authority)
     for name, extension in (
-        ("server", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+        ("server", "subjectAltName=IP:127.0.0.1"),
+        ("stranger", "subjectAltName=DNS:stranger.example"),
         ("client", "keyUsage=digitalSignature"),
     ):
         (folder / f"{name}.ext").write_text(extension)
@@ -86,6 +88,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(
         folder / "ca.crt",
         (folder / "server.crt", folder / "server.key"),
+        (folder / "stranger.crt", folder / "stranger.key"),
         (folder / "client.crt", folder / "client.key"),
     )
 
