@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from packhorse.app.build import BuildInput
+from packhorse.app.build_model import BuildInput
 from packhorse.bundle.content import Blobs, PackageConfig
 from packhorse.bundle.sources import BytesSource
 from packhorse.oci import media_types

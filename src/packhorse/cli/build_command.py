@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from packhorse.app.build import BuildInput, BuildResult, build
+from packhorse.app.build import build
+from packhorse.app.build_model import BuildInput, BuildResult
 from packhorse.app.workspace import open_workspace
 from packhorse.base.errors import ConfigError
 from packhorse.base.units import format_bytes, format_duration, format_rate, plural
@@ -27,6 +28,7 @@ _LOCK_NAME = "packhorse.lock"
     epilog=examples(
         "packhorse build",
         "packhorse build ./shop --output /media/usb/shop.tar",
+        "packhorse build --reuse shop-1.3.2.bundle.tar",
         "packhorse build --mirror docker.io=https://mirror.example/docker.io",
     ),
 )
@@ -39,10 +41,25 @@ _LOCK_NAME = "packhorse.lock"
     type=click.Path(path_type=Path),
     help="Where the bundle goes; NAME-VERSION.bundle.tar in the package's folder by default.",
 )
+@click.option(
+    "--reuse",
+    metavar="BUNDLE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Take what BUNDLE has from there (the version before, say) instead of fetching it again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON with a schema version.")
 @registry_options
 @pass_console
-def command(console: Console, *, package: Path, target: Path | None, as_json: bool, registry: RegistryOptions) -> None:
+def command(
+    console: Console,
+    *,
+    package: Path,
+    target: Path | None,
+    reuse: tuple[Path, ...],
+    as_json: bool,
+    registry: RegistryOptions,
+) -> None:
     """Seal everything that packhorse.lock of PACKAGE lists into one bundle, and print its root digest last.
 
     The content is read once and nothing is copied in between. Run again after an interruption it goes on; the same
@@ -57,6 +74,7 @@ def command(console: Console, *, package: Path, target: Path | None, as_json: bo
         config=PackageConfig(definition=loaded.package, lock=_read_lock(folder / _LOCK_NAME)),
         output=target or folder / f"{metadata.name}-{metadata.version}.bundle.tar",
         workers=registry.workers,
+        reuse=reuse,
     )
     settings = registry_settings(registry)
     with (
@@ -89,9 +107,10 @@ def _summary(result: BuildResult) -> str:
     amount = ", ".join([*parts, format_bytes(result.total_bytes)])
     if result.unchanged:
         return f"{result.path} is there already, and every byte of it is right: {amount}."
-    rate = format_rate(result.fetched_bytes, result.seconds)
+    rate = format_rate(result.total_bytes, result.seconds)
+    fetched = f" {format_bytes(result.reused_bytes)} was here already." if result.reused_bytes else ""
     shared = f" {format_bytes(result.shared_bytes)} was shared and stored once." if result.shared_bytes else ""
-    return f"Built {result.path}: {amount} in {format_duration(result.seconds)} ({rate}).{shared}"
+    return f"Built {result.path}: {amount} in {format_duration(result.seconds)} ({rate}).{fetched}{shared}"
 
 
 def _data(result: BuildResult) -> dict[str, object]:
@@ -104,6 +123,7 @@ def _data(result: BuildResult) -> dict[str, object]:
         "totalBytes": result.total_bytes,
         "sharedBytes": result.shared_bytes,
         "fetchedBytes": result.fetched_bytes,
+        "reusedBytes": result.reused_bytes,
         "seconds": round(result.seconds, 3),
         "unchanged": result.unchanged,
     }

@@ -24,9 +24,10 @@ from packhorse.bundle.sources import BytesSource
 from packhorse.bundle.verify import verify
 from packhorse.bundle.writer import PartFile
 from packhorse.oci.digest import Digest
+from packhorse.oci.manifest import parse, successors
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream
-from tests.support.packages import DEFINITION, SampleMaterials, materials, sample
+from tests.support.packages import DEFINITION, SampleMaterials, Upstream, materials, sample
 
 
 def sha256(path: Path) -> str:
@@ -171,6 +172,29 @@ def test_another_lock_takes_over_what_an_earlier_run_left(tmp_path: Path) -> Non
     assert dict(source.opened) == {victim: 1}
     with Bundle.open_file(what.output) as bundle:
         assert verify(bundle, workers=1, progress=lambda _blob, _count: None) == []
+
+
+def test_the_next_version_takes_from_the_one_before_what_it_has(tmp_path: Path) -> None:
+    what, upstream = sample(tmp_path)
+    build(what, materials(upstream), NullReporter())
+    lock = what.config.lock
+    added = upstream.manifest(size=3000)
+    image = msgspec.structs.replace(lock.images[1], name="registry.example/new:1", digest=added.digest, size=added.size)
+    config = PackageConfig(
+        definition=what.config.definition, lock=msgspec.structs.replace(lock, images=(*lock.images, image))
+    )
+    source = CountingSource(upstream.blobs.content)
+    following = dataclasses.replace(what, config=config, output=tmp_path / "next.tar", reuse=(what.output,))
+    result = build(following, SampleMaterials(source), NullReporter())
+    assert set(source.opened) == {added.digest, *_blobs_of(upstream, added)} - {upstream.shared.digest}
+    assert result.reused_bytes > 20_000
+    with Bundle.open_file(following.output) as bundle:
+        assert verify(bundle, workers=1, progress=lambda _blob, _count: None) == []
+
+
+def _blobs_of(upstream: Upstream, image: Descriptor) -> set[Digest]:
+    node = parse(upstream.blobs.content[image.digest], image.media_type, "it")
+    return {part.digest for part in successors(node)}
 
 
 def test_a_stale_lock_is_refused(tmp_path: Path) -> None:

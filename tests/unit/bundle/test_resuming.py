@@ -7,7 +7,8 @@ from typing import Self
 import pytest
 
 from packhorse.app import build as build_module
-from packhorse.app.build import BuildInput, build
+from packhorse.app.build import build
+from packhorse.app.build_model import BuildInput
 from packhorse.base.errors import NetworkError
 from packhorse.base.events import NullReporter
 from packhorse.bundle import writer
