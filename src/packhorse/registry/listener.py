@@ -10,21 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from packhorse.base.errors import ConfigError, NetworkError, UsageError
 from packhorse.registry.ports import Catalog
 from packhorse.registry.server import RegistryServer
 
-__all__ = ["Address", "Listener", "TlsFiles", "listening", "run"]
+__all__ = ["Address", "Listener", "TimeLimits", "TlsFiles", "listening", "run"]
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
-# A request's head must be there this long after its connection or the answer before it; idle connections end then too.
-_HEAD_SECONDS = 60.0
 _HANDSHAKE_SECONDS = 15.0
 _TLS_CLOSE_SECONDS = 5.0
-_GRACE_SECONDS = 20.0
 _MAX_LINE_BYTES = 8190
 _HIGHEST_PORT = 65535
 
@@ -62,6 +60,21 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long the server waits."""
+
+    head_seconds: float = 60.0
+    """For a request's head, from the connection or the answer before it; idle connections end then too."""
+    stall_seconds: float = 900.0
+    """For a client to take a slice of 16 MiB. Less than 19 kB/s is no link that a layer would ever come through."""
+    grace_seconds: float = 20.0
+    """For answers that have begun, once the server is told to stop."""
+
+
+_LIMITS = TimeLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A server that answers: where, and how to read its certificate again."""
 
@@ -76,7 +89,9 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(catalog: Catalog, address: Address, tls: TlsFiles | None = None) -> AsyncIterator[Listener]:
+async def listening(
+    catalog: Catalog, address: Address, tls: TlsFiles | None = None, limits: TimeLimits = _LIMITS
+) -> AsyncIterator[Listener]:
     """Serve a catalogue as long as the context lasts; at its end, answers that have begun are given time to finish.
 
     Raises:
@@ -84,11 +99,12 @@ async def listening(catalog: Catalog, address: Address, tls: TlsFiles | None = N
         NetworkError: The address cannot be listened on.
     """
     loop = asyncio.get_running_loop()
-    registry = RegistryServer(catalog, connections=lambda: len(server.connections))
+    registry = RegistryServer(catalog, stall_seconds=limits.stall_seconds, connections=lambda: len(server.connections))
     server = web.Server(
         registry.handle,
         access_log=None,
-        keepalive_timeout=_HEAD_SECONDS,
+        logger=_protocol_log(),
+        keepalive_timeout=limits.head_seconds,
         max_line_size=_MAX_LINE_BYTES,
         max_field_size=_MAX_LINE_BYTES,
         lingering_time=1.0,
@@ -119,7 +135,7 @@ async def listening(catalog: Catalog, address: Address, tls: TlsFiles | None = N
     finally:
         socket_server.close()
         server.pre_shutdown()
-        await server.shutdown(_GRACE_SECONDS)
+        await server.shutdown(limits.grace_seconds)
         registry.close()
 
 
@@ -158,6 +174,21 @@ def _reload(listener: Listener) -> None:
         listener.reload_certificate()
     except ConfigError as error:
         _log.error("kept the old certificate: %s", error)
+
+
+class _WithoutBadRequests(logging.Filter):
+    """Leaves out what a client did wrong: it got its answer, and a scanner must not fill the log with tracebacks."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is kept."""
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _protocol_log() -> logging.Logger:
+    logger = logging.getLogger("packhorse.registry.protocol")
+    if not logger.filters:
+        logger.addFilter(_WithoutBadRequests())
+    return logger
 
 
 def _tls_context(tls: TlsFiles) -> ssl.SSLContext:

@@ -28,17 +28,19 @@ _access = logging.getLogger("packhorse.registry.access")
 _log = logging.getLogger(__name__)
 
 _POOL_THREADS = 8
+_NAME = "packhorse"
 _MANIFEST_CACHE_BYTES = 64 * MIB
 
 
 class RegistryServer:
     """Handles requests; one per event loop."""
 
-    def __init__(self, catalog: Catalog, *, connections: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, catalog: Catalog, *, stall_seconds: float, connections: Callable[[], int]) -> None:
         """Make a server.
 
         Args:
             catalog: What is served.
+            stall_seconds: How long a client may take for a part of an answer (see :class:`Sender`).
             connections: Tells how many connections there are, for the metrics.
         """
         self._catalog = catalog
@@ -46,7 +48,7 @@ class RegistryServer:
         self._metrics = Metrics()
         self._connections = connections
         self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="registry")
-        self._sender = Sender(self._pool)
+        self._sender = Sender(self._pool, stall_seconds=stall_seconds)
         self._manifests = _ManifestCache(_MANIFEST_CACHE_BYTES)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -54,17 +56,15 @@ class RegistryServer:
         started = time.monotonic()
         route = parse_route(request.path)
         exchange = _Exchange(request)
-        aborted = True
         try:
             answer = self._decide(route, request)
             if isinstance(answer.body, Content):
-                response = await self._answer_content(exchange, answer, answer.body)
-            else:
-                response = exchange.small(answer)
-            aborted = False
-            return response
+                return await self._answer_content(exchange, answer, answer.body)
+            return exchange.small(answer)
         finally:
-            self._metrics.count(route.operation, request.method, exchange.status, exchange.sent_bytes, aborted=aborted)
+            self._metrics.count(
+                route.operation, request.method, exchange.status, exchange.sent_bytes, aborted=exchange.aborted
+            )
             _access.info(
                 "%s %s %s %d %d bytes %.3f s%s",
                 request.remote,
@@ -73,7 +73,7 @@ class RegistryServer:
                 exchange.status,
                 exchange.sent_bytes,
                 time.monotonic() - started,
-                " aborted" if aborted else "",
+                " aborted" if exchange.aborted else "",
             )
 
     def close(self) -> None:
@@ -109,11 +109,10 @@ class RegistryServer:
                 )
             return await self._answer_stream(exchange, answer, content, run)
         except PackhorseError as error:
-            if exchange.begun:
+            if exchange.response is not None:
                 # The length is promised already: all that is left is to break off, so that the client sees it.
                 _log.error("broke off %s: %s", content.descriptor.digest, error)
-                exchange.abort()
-                raise ConnectionResetError(str(error)) from error
+                return exchange.abort(exchange.response)
             _log.error("cannot serve %s: %s", content.descriptor.digest, error)
             return exchange.small(refusal(Code.UNKNOWN, f"{content.descriptor.digest} cannot be read: {error}"))
 
@@ -145,7 +144,9 @@ class _Exchange:
         self._run: Run | None = None
         self._small_bytes = 0
         self.status = 0
-        self.begun = False
+        self.response: web.StreamResponse | None = None
+        """What has begun to be sent."""
+        self.aborted = False
 
     @property
     def sent_bytes(self) -> int:
@@ -155,7 +156,7 @@ class _Exchange:
         """Make a response whose body is in memory."""
         assert isinstance(answer.body, bytes)  # noqa: S101 - narrows the type; callers have looked
         self.status = answer.status
-        headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+        headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Server": _NAME}
         if self._request.method == "HEAD":
             return web.Response(status=answer.status, headers=headers)
         self._small_bytes = len(answer.body)
@@ -166,23 +167,29 @@ class _Exchange:
     ) -> web.StreamResponse:
         """Send the headers, and unless it is a HEAD the body."""
         self.status = answer.status
-        headers = {**answer.headers, "Content-Length": str(answer.length)}
+        headers = {**answer.headers, "Content-Length": str(answer.length), "Server": _NAME}
         response = web.StreamResponse(status=answer.status, headers=headers)
         if self._request.method == "HEAD":
             return response
         self._run = run
-        self.begun = True
-        await response.prepare(self._request)
-        transport = self._request.transport
-        if transport is None:
-            raise ConnectionResetError
-        await send(response, transport)
+        self.response = response
+        try:
+            await response.prepare(self._request)
+            transport = self._request.transport
+            if transport is None:
+                return self.abort(response)
+            await send(response, transport)
+        except ConnectionError as error:
+            _log.debug("%s went away: %s", self._request.remote, error)
+            return self.abort(response)
         return response
 
-    def abort(self) -> None:
-        """Break the connection off."""
+    def abort(self, response: web.StreamResponse) -> web.StreamResponse:
+        """Break the connection off; what is returned is not sent any further."""
+        self.aborted = True
         if (transport := self._request.transport) is not None:
             transport.abort()
+        return response
 
 
 class _ManifestCache:

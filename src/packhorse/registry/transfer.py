@@ -23,8 +23,6 @@ __all__ = ["Run", "Sender", "StalledError"]
 _SLICE = 16 * MIB
 _BLOCK = MIB
 _PROBE_EVERY = 4 * MIB
-# 16 MiB in 15 minutes are 19 kB/s: less is no link that a layer would ever come through.
-_STALL_SECONDS = 900.0
 
 
 class StalledError(ConnectionError):
@@ -64,7 +62,13 @@ class Run:
 class Sender:
     """Sends content on the event loop, with the help of some threads for what the disk is slow to give."""
 
-    def __init__(self, pool: ThreadPoolExecutor, *, stall_seconds: float = _STALL_SECONDS) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, *, stall_seconds: float) -> None:
+        """Make a sender.
+
+        Args:
+            pool: Threads for what must wait for the disk.
+            stall_seconds: How long a client may take for one slice of 16 MiB, or over TLS one block of 1 MiB.
+        """
         self._pool = pool
         self._stall_seconds = stall_seconds
         self._scratch = threading.local()
