@@ -205,19 +205,18 @@ class DockerArchive:
 
     def _file(self, name: str) -> FileExtent:
         """Find a file by its name in ``manifest.json``, through links that stay in the archive."""
-        current = _inside(name)
+        # Whatever a link says, it is looked up among the members: there is no way out of the archive.
+        current = posixpath.normpath(name)
         for _ in range(_MAX_LINKS):
-            member = self._index.get(current) if current is not None else None
-            if member is None or current is None:
+            member = self._index.get(current)
+            if member is None:
                 break
             if member.kind is Kind.SYMBOLIC_LINK:
-                current = _inside(posixpath.join(posixpath.dirname(current), member.target))
+                current = posixpath.normpath(posixpath.join(posixpath.dirname(current), member.target))
             elif member.kind is Kind.HARD_LINK:
-                current = _inside(member.target)
-            else:
-                extent = self._index.extent(current)
-                if extent is not None:
-                    return extent
+                current = posixpath.normpath(member.target)
+            elif (extent := self._index.extent(current)) is not None:
+                return extent
         message = f"{self.path}: manifest.json names {name[:120]!r}, which is no file in the archive"
         raise IntegrityError(message)
 
@@ -256,12 +255,6 @@ class DockerArchive:
         names = [name for image in self._images for name in image.names]
         shown = ", ".join(names[:8]) + (", …" if names[8:] else "")
         return f"images there: {shown}" if names else "no image in it has a name; use @POSITION"
-
-
-def _inside(name: str) -> str | None:
-    """Normalise a name in the archive; None when it leads out of it."""
-    path = posixpath.normpath(name)
-    return None if path.startswith(("/", "..")) or "\0" in path else path
 
 
 def _full_name(text: str) -> str | None:
