@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with open_scene(_CACHE / "bench" / "scene", _CACHE / "corpus", asked.sets) as scene:
             prepare(scene)
-            scene.clear()
+            scene.out.mkdir()
             for case in all_cases(scene, peers):
                 if not asked.only or case.name in asked.only or case.name == "build":
                     results[case.name] = _run(case, asked.rounds)

@@ -157,7 +157,7 @@ def _all(scene: Scene, peer: Peer, commands: list[list[str]], before: Callable[[
 
 
 def _clear_peer(scene: Scene, peer: Peer) -> None:
-    scene.clear(*(path.name for path in scene.out.iterdir() if path.name.startswith((peer.name, "haul.tar"))))
+    scene.clear(peer.name, *(["haul.tar"] if peer.name == "hauler" else []))
 
 
 def _clear_for_push(scene: Scene) -> None:

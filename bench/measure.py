@@ -56,6 +56,8 @@ def measure(arguments: Sequence[str], folder: Path, *, before: Callable[[], None
     """
     if before is not None:
         before()
+    # What the one before has written must not be on its way to the disk while this one is measured.
+    os.sync()
     log = folder / "measured.log"
     with log.open("wb") as output:
         begun = time.monotonic()

@@ -50,11 +50,12 @@ class Scene:
         """What Packhorse builds of it."""
         return self.out / "bench.bundle.tar"
 
-    def clear(self, *names: str) -> None:
-        """Remove files and folders of :attr:`out`; all of them where none is named."""
+    def clear(self, *beginnings: str) -> None:
+        """Remove what is in :attr:`out` and has a name that begins so."""
         self.out.mkdir(exist_ok=True)
-        for path in [self.out / name for name in names] or list(self.out.iterdir()):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in list(self.out.iterdir()):
+            if path.name.startswith(beginnings):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def clear_target(self) -> None:
         """Empty the registry that is pushed to."""
