@@ -12,7 +12,7 @@ from e2e.cluster.network import SiteNetwork
 
 # The suite's own limit of a minute is for unit tests; here a test may be the one that waits for the bed.
 _TIMEOUT_SECONDS = 600
-_HOSTS = ["127.0.0.1", "::1", "localhost", SiteNetwork.node_address]
+_HOSTS = ["127.0.0.1", "::1", "localhost", SiteNetwork.node_address, SiteNetwork.service_range]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

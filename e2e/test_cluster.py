@@ -181,10 +181,11 @@ def test_the_internet_and_the_site_do_not_reach_each_other(cluster: Cluster, int
 
 
 def test_the_machine_sees_nothing_of_the_node(cluster: Cluster) -> None:
-    cluster.run_in_node("test", "-f", "/etc/containerd/config.toml")
-    cluster.run_in_node("test", "-d", "/var/lib/kubelet/pods")
-    assert not Path("/etc/containerd").exists()
-    assert not Path("/var/lib/kubelet").exists()
+    for folder in ("/etc/containerd/certs.d", "/etc", "/var/lib/kubelet", "/run/containerd", "/tmp"):
+        marker = f"{folder}/{cluster.state.name}"
+        cluster.run_in_node("touch", marker)
+        assert not Path(marker).exists()
+        cluster.run_in_node("rm", marker)
     assert str(cluster.state) not in Path("/proc/self/mountinfo").read_text()
     inside = cluster.run_in_node("cat", *(f"/proc/sys/{name}" for name in _KERNEL_SETTINGS)).split()
     assert inside == ["1", "0", "10", "1"]
