@@ -153,12 +153,14 @@ def chart_piece(
         metadata: What its ``Chart.yaml`` says.
         archive: The chart archive.
     """
+    title, version = str(metadata.get("name", name)), str(metadata.get("version", ""))
+    layer = _titled(msgspec.structs.replace(archive, media_type=media_types.HELM_CHART), f"{title}-{version}.tgz")
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         media_type=media_types.OCI_MANIFEST,
         config=blobs.add(media_types.HELM_CONFIG, canonical_json(metadata)),
-        layers=(msgspec.structs.replace(archive, media_type=media_types.HELM_CHART),),
-        annotations={TITLE: str(metadata.get("name", name)), _VERSION: str(metadata.get("version", ""))},
+        layers=(layer,),
+        annotations={TITLE: title, _VERSION: version},
     )
     return Piece("chart", blobs.add_manifest(manifest), name, (component,))
 
