@@ -61,14 +61,15 @@ class PushTarget:
             UsageError: It is no registry, or no repository can have this path.
         """
         registry, _, path = text.strip("/").partition("/")
+        prefix = None if prefix is None else prefix.strip("/")
         try:
-            Reference.parse("/".join(part for part in (registry, path, prefix or "", "name") if part))
+            found = Reference.parse("/".join((registry, *(part for part in (path, prefix) if part), "name")))
         except ConfigError as error:
-            raise UsageError(
-                f"{text!r} is not a registry to push to: {error.message}",
-                hint="write it as registry.example:5000 or registry.example/project",
-            ) from error
-        return cls(registry, path, None if prefix is None else prefix.strip("/"))
+            raise _no_target(text, error.message) from error
+        # A word without a dot or port is a repository on Docker Hub to the grammar, not a host.
+        if registry not in {found.registry, "index.docker.io"}:
+            raise _no_target(text, f"{registry!r} is not a registry host")
+        return cls(found.registry, path, prefix or None)
 
     def repository(self, reference: Reference) -> str:
         """Return registry and repository for an image."""
@@ -274,3 +275,10 @@ def _new_name(reference: Reference, target: PushTarget) -> str:
     tag = f":{reference.tag}" if reference.tag is not None else ""
     digest = f"@{reference.digest}" if reference.digest is not None else ""
     return f"{target.repository(reference)}{tag}{digest}"
+
+
+def _no_target(text: str, why: str) -> UsageError:
+    return UsageError(
+        f"{text!r} is not a registry to push to: {why}",
+        hint="write it as registry.example, registry:5000 or registry.example/project",
+    )

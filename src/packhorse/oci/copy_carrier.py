@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 from packhorse.base.errors import IntegrityError, PackhorseError
 from packhorse.base.events import Reporter
 from packhorse.base.parallel import Crew
-from packhorse.base.units import format_bytes
+from packhorse.base.units import format_bytes, plural
 from packhorse.oci.copy_plan import BlobStep, CopyPlan, ManifestStep, Root, TagStep
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
@@ -171,9 +171,11 @@ class Carrier:
 
     def _summary(self, plan: CopyPlan) -> PackhorseError:
         steps = len(plan.blobs) + len(plan.manifests) + len(plan.tags)
-        message = f"Could not copy everything: {len(self._failures)} failures in {steps} steps."
+        failures = plural(len(self._failures), "failure")
+        message = f"Could not copy everything: {failures} in {plural(steps, 'step')}."
         if self._left_out:
-            message += f" {self._left_out} manifests and tags were left out, for they need what failed."
+            left_out = plural(self._left_out, "manifest or tag", "manifests and tags")
+            message += f" Left out, for they need what failed: {left_out}."
         hint = self._failures[0].hint or "run the same command again: what is there is not sent again"
         return PackhorseError.summarise(message, self._failures, hint=hint)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhorse.base.errors import RegistryError
+from packhorse.base.printable import printable
 
 __all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "NotFoundError", "clean", "parse_error_body", "refusal"]
 
@@ -16,7 +17,6 @@ MAX_ERROR_BODY_BYTES = 64 * 1024
 _NOT_FOUND = 404
 _MAX_SHOWN = 300
 _MAX_ERRORS = 5
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _PLAIN_TO_TLS = re.compile(r"HTTP request (was sent )?to an? HTTPS (server|port)", re.IGNORECASE)
 
 _MEANINGS: Mapping[int, str] = {
@@ -41,10 +41,10 @@ class ErrorDetail:
     message: str
 
 
-def clean(text: str, *, max_length: int = _MAX_SHOWN) -> str:
-    """Make text from outside fit to be shown: no control characters, no turning of the writing's direction, bounded."""
-    text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= max_length else text[:max_length] + "…"
+def clean(text: str) -> str:
+    """Make text from outside fit to be shown: in one line, nothing that steers a terminal, bounded."""
+    text = printable(" ".join(text.split()))
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
 
 
 def parse_error_body(body: bytes) -> tuple[ErrorDetail, ...]:

@@ -20,7 +20,6 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
 _UNAUTHORIZED = 401
-_MAX_LOCATION_LENGTH = 16 * 1024
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -160,8 +159,7 @@ def settle_location(base: str, location: str, what: str) -> str:
     Raises:
         RegistryError: It is no ``http`` or ``https`` URL, holds a login, or leads from TLS to plain HTTP elsewhere.
     """
-    # What is not fit to be shown is not fit to be asked for, either.
-    shown = distribution_errors.clean(location, max_length=_MAX_LOCATION_LENGTH)
+    shown = distribution_errors.clean(location)
     try:
         url = urljoin(base, location)
         parts, origin = urlsplit(url), urlsplit(base)
@@ -169,7 +167,9 @@ def settle_location(base: str, location: str, what: str) -> str:
     except ValueError as error:
         message = f"could not {what}: {base} redirects to {shown!r}, which is no URL"
         raise RegistryError(message) from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or shown != location:
+    # What is not fit to be shown is not fit to be asked for, either.
+    fit = location.isascii() and location.isprintable() and " " not in location
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None or not fit:
         message = f"could not {what}: {base} redirects to {shown!r}; only http and https URLs are followed"
         raise RegistryError(message)
     if origin.scheme == "https" and parts.scheme == "http":

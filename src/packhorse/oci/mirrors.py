@@ -16,6 +16,7 @@ __all__ = ["CATCH_ALL", "Location", "MirrorRule", "MirrorTable", "parse_mirror"]
 CATCH_ALL = "*"
 """The upstream of a rule that holds for every registry."""
 
+_MAX_SHOWN = 200
 _THE_UPSTREAM = "*"
 """As a rule's namespace: whatever registry is asked for."""
 
@@ -155,6 +156,6 @@ def _by_weight(rule: MirrorRule) -> int:
 
 def _refusal(text: str, why: str) -> ConfigError:
     return ConfigError(
-        f"not a mirror: {text!r}: {why}",
+        f"not a mirror: {text[:_MAX_SHOWN]!r}: {why}",
         hint="write it as docker.io=https://mirror.example:5000 or *=http://10.0.0.5:5000",
     )

@@ -294,7 +294,8 @@ def test_a_fault_that_stays_is_told_with_what_the_registry_said(
 ) -> None:
     body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow\\u001b[31m down\\n"}]}'
     registry.faults.append(Fault("GET", faults.answer(429, {"Retry-After": "7"}, body), times=-1))
-    with pytest.raises(RegistryError, match=r"too many requests after 5 tries \(HTTP 429: TOOMANYREQUESTS: slow \[31m"):
+    said = r"too many requests after 5 tries \(HTTP 429: TOOMANYREQUESTS: slow.\[31m down\)"
+    with pytest.raises(RegistryError, match=said):
         repository.read_manifest("v1")
     assert clients.pauses == [7.0] * 4
 
