@@ -8,6 +8,8 @@ from typing import Any, Literal, TextIO
 
 import click
 
+from packhorse.base.printable import printable
+
 __all__ = ["Console", "add_global_options", "examples", "pass_console"]
 
 Progress = Literal["auto", "plain", "json", "none"]
@@ -27,14 +29,14 @@ class Console:
     traceback: bool = field(default_factory=lambda: bool(os.environ.get("PACKHORSE_TRACEBACK")))
 
     def say(self, text: str) -> None:
-        """Print a result for people to stdout; nothing with ``--quiet``."""
+        """Print a result for people to stdout, without what would steer the terminal; nothing with ``--quiet``."""
         if not self.quiet:
-            click.echo(text)
+            click.echo(printable(text))
 
     def warn(self, text: str) -> None:
-        """Print a line for people to stderr; nothing with ``--quiet``."""
+        """Print a line for people to stderr, as :meth:`say` does."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     def styled(self, text: str, stream: TextIO, **style: Any) -> str:
         """Return ``text`` in colour where ``stream`` is a terminal and colour is wanted, else as it is.

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from packhorse import __version__
 from packhorse.base.errors import PackhorseError
+from packhorse.base.printable import printable
 from packhorse.base.spelling import nearest
 from packhorse.cli.console import Console, add_global_options
 from packhorse.cli.failure import print_failure
@@ -166,9 +167,9 @@ def _refuse(error: click.ClickException, console: Console) -> int:
 def _unexpected(error: Exception, console: Console) -> int:
     """Say in a short line that Packhorse has a defect, and how to show where."""
     _print_traceback(console)
-    kind = type(error).__name__
+    kind, message = type(error).__name__, printable(str(error))
     click.echo(
-        console.styled(f"Packhorse failed unexpectedly: {kind}: {error}", sys.stderr, fg="red", bold=True), err=True
+        console.styled(f"Packhorse failed unexpectedly: {kind}: {message}", sys.stderr, fg="red", bold=True), err=True
     )
     if not console.traceback:
         click.echo("hint: run it again with --traceback (or PACKHORSE_TRACEBACK=1) and report what it prints", err=True)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from packhorse.base.printable import printable
 from packhorse.base.units import format_bytes, format_duration, format_rate
 
 __all__ = ["PhaseView", "ProgressState", "TaskView", "describe"]
@@ -72,7 +73,7 @@ class ProgressState:
     def started(self, key: str, title: str, total_bytes: int | None) -> None:
         """Work on a task begins."""
         with self._lock:
-            self._tasks[key] = _Task(title, total_bytes)
+            self._tasks[key] = _Task(printable(title), total_bytes)
 
     def advanced(self, key: str, delta_bytes: int) -> None:
         """More bytes of a task are done, or fewer when it starts over."""

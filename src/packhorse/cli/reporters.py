@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TextIO
 
 from packhorse.base.events import NullReporter, Reporter
+from packhorse.base.printable import printable
 from packhorse.base.units import format_bytes
 from packhorse.cli.console import Console
 from packhorse.cli.progress_state import ProgressState, describe
@@ -104,7 +105,7 @@ class PlainReporter:
 
     def _write(self, line: str) -> None:
         with self._lock:
-            _write_line(self._stream, line)
+            _write_line(self._stream, printable(line).replace("\n", "\n    "))
 
 
 class JsonReporter:

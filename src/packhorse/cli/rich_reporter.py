@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from packhorse.base.printable import printable
 from packhorse.base.units import format_bytes
 from packhorse.cli.progress_state import PhaseView, ProgressState, TaskView, describe
 
@@ -72,11 +73,11 @@ class RichReporter:
     def failed(self, key: str, message: str) -> None:
         """Print what failed above the live lines."""
         self._state.ended(key, failed=True)
-        self._live.console.print(Text(f"failed {message}", style="red"))
+        self._live.console.print(Text(printable(f"failed {message}"), style="red"))
 
     def note(self, message: str) -> None:
         """Print it above the live lines."""
-        self._live.console.print(Text(message))
+        self._live.console.print(Text(printable(message)))
 
     def _draw(self) -> Group:
         view = self._state.view()

@@ -255,9 +255,9 @@ def test_quiet_says_no_results(capfd: pytest.CaptureFixture[str]) -> None:
     Console(quiet=True).say("built")
     Console(quiet=True).warn("old")
     Console().say("built")
-    Console().warn("old")
+    Console().warn("old\x1b[2J")
     captured = capfd.readouterr()
-    assert (captured.out, captured.err) == ("built\n", "old\n")
+    assert (captured.out, captured.err) == ("built\n", "old�[2J\n")
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -168,6 +168,22 @@ def test_events_from_many_threads_add_up() -> None:
     assert describe(view).startswith("7,200 of 8,000   800 failed   23 KiB   0.0 s")
 
 
+def test_what_comes_from_outside_does_not_steer_the_terminal() -> None:
+    stream, clock = io.StringIO(), Clock()
+    plain = PlainReporter(stream, clock=clock)
+    plain.note("a\x1b[2Jb")
+    plain.failed("x", "x: reset\nby \x9bpeer")
+    assert stream.getvalue() == "a�[2Jb\n  failed x: reset\n    by �peer\n"
+    drawn = io.StringIO()
+    with RichReporter(console=RichConsole(file=drawn, force_terminal=False, width=100)) as live:
+        live.phase("Fetching")
+        live.started("t", "title \x1b]0;x\x07")
+        live.note("a\x1b[2Jb")
+        live.failed("x", "x\x9by")
+        assert str(list(live._draw().renderables)[1]) == "  ▸ title �]0;x�"
+    assert "a�[2Jb\nfailed x�y\n" in drawn.getvalue()
+
+
 def test_events_before_a_phase_are_no_error() -> None:
     state = ProgressState(Clock())
     state.started("a", "x", None)
