@@ -22,7 +22,7 @@ _SETS = ["bench", "demo"]
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; print the tables and write the JSON."""
     asked = _parser().parse_args(arguments)
-    peers = find_peers(_CACHE / "bench")
+    peers = find_peers()
     results: dict[str, dict[str, list[Sample]]] = {}
     try:
         with open_scene(_CACHE / "bench" / "scene", _CACHE / "corpus", asked.sets) as scene:

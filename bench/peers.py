@@ -6,19 +6,14 @@ imgpkg, oras, hauler and zarf take part when they are on PATH.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.scene import Scene
+from e2e.cluster.errors import BedError
+from e2e.readers import MODULES, ensure_go_program
 
 __all__ = ["Peer", "find_peers"]
-
-_MODULES = {
-    "crane": "github.com/google/go-containerregistry/cmd/crane@v0.22.1",
-    "regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.6",
-}
 
 Commands = Callable[[Scene], list[list[str]]]
 
@@ -36,26 +31,16 @@ class Peer:
     """What :attr:`pull` made, into the second registry."""
 
 
-def find_peers(cache: Path) -> list[Peer]:
-    """Return the peers that can run here, building those that are Go modules into ``cache`` once."""
-    bin_folder = cache / "bin"
-    for name, module in _MODULES.items():
-        if shutil.which(name) is None and not (bin_folder / name).exists():
-            _install(module, bin_folder)
-    os.environ["PATH"] = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+def find_peers() -> list[Peer]:
+    """Return the peers that can run here, building those that are Go modules once."""
+    for name in MODULES:
+        try:
+            folder = ensure_go_program(name).parent
+        except BedError as error:
+            print(f"{name} takes no part: {error}")
+        else:
+            os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
     return [peer for peer in _PEERS if shutil.which(peer.program)]
-
-
-def _install(module: str, folder: Path) -> None:
-    if shutil.which("go") is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    print(f"  building {module}", flush=True)
-    subprocess.run(
-        ["go", "install", module],
-        env={**os.environ, "GOBIN": str(folder.resolve()), "CGO_ENABLED": "0"},
-        check=False,
-    )
 
 
 def _skopeo_pull(scene: Scene) -> list[list[str]]:
