@@ -2,7 +2,7 @@
 
 import threading
 
-from packhorse.base.errors import IntegrityError, RegistryError
+from packhorse.base.errors import IntegrityError, NetworkError, RegistryError
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_errors import NotFoundError, refusal
@@ -41,13 +41,23 @@ class Referrers:
             IntegrityError: The answer is no list of manifests.
         """
         places = self._access.places(by_digest=True)
+        answered = False
         for place in places[:-1]:
             try:
                 if (found := self._by_api(place, subject)) is not None:
                     return found
+                answered = True
             except RegistryError:
+                answered = True
+            except NetworkError:
                 continue
-        found = self._by_api(places[-1], subject)
+        try:
+            found = self._by_api(places[-1], subject)
+        except NetworkError:
+            # A mirror has answered, and nobody behind it can be asked: what the mirror has is all there is.
+            if not answered:
+                raise
+            found = None
         return found if found is not None else self._by_tag(subject)
 
     def record(self, subject: Digest, referrer: Descriptor) -> None:

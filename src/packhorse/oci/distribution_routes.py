@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from packhorse.base.errors import NetworkError, PackhorseError, RegistryError
 from packhorse.oci import distribution_errors
 from packhorse.oci.distribution_auth import Scope, Server
+from packhorse.oci.distribution_errors import NotFoundError
 from packhorse.oci.distribution_exchange import Call, Exchange
 from packhorse.oci.distribution_failures import TransportFailure
 from packhorse.oci.distribution_transport import Answer
@@ -136,6 +137,7 @@ class Access:
         """Ask one place after the other, until one gives a good answer; return both.
 
         Raises:
+            NotFoundError: Some answer that there is no such thing, and the last can't be reached.
             NetworkError, RegistryError: None does; of the family of the last one's failure, and naming all.
         """
         failures: list[PackhorseError] = []
@@ -169,4 +171,8 @@ def _all_failed(failures: Sequence[PackhorseError]) -> PackhorseError:
     if len(failures) == 1:
         return last
     lines = [line for failure in failures for line in failure.message.splitlines()[1:]]
-    return type(last)("\n".join([last.message.splitlines()[0], *lines]), hint=last.hint)
+    # Where a mirror answers that it has no such thing and nobody else can be reached, the answer is no: with mirrors
+    # alone on the network, looking for a signature that is not there must not end the run.
+    absent = any(isinstance(failure, NotFoundError) for failure in failures) and isinstance(last, NetworkError)
+    kind = NotFoundError if absent else type(last)
+    return kind("\n".join([last.message.splitlines()[0], *lines]), hint=last.hint)

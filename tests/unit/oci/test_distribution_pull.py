@@ -401,6 +401,20 @@ def test_a_mirror_that_lacks_it_or_is_down_gives_way_to_the_next(
     assert len(clients.pauses) == pauses
 
 
+def test_where_only_a_mirror_answers_what_it_lacks_is_not_there(
+    registry: Registry, clients: Clients, image: Descriptor
+) -> None:
+    registry.features.referrers = False
+    repository = mirrored(clients, f"*={registry.url}")
+    assert repository.resolve("v1") == image
+    assert repository.find("sha256-0.sig") is None
+    assert repository.referrers(image) == ()
+    with pytest.raises(NotFoundError) as caught:
+        repository.resolve("v9")
+    assert registry.url in caught.value.message
+    assert "upstream.invalid" in caught.value.message
+
+
 def test_when_all_fail_all_are_named(registry: Registry, clients: Clients) -> None:
     repository = mirrored(clients, f"*={registry.url}", only=True)
     with pytest.raises(NotFoundError, match=f"from {registry.url}"):
