@@ -4,11 +4,13 @@ A chart is an archive as :func:`tests.support.deployable.pack_chart` makes it; i
 ``@name@`` stands for a value. Hooks, definitions and what left a chart are treated as Helm does.
 """
 
+import base64
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from packhorse.base.errors import ClusterError
 from packhorse.helm.model import ReleaseResult, ReleaseSpec, RenderedDocument, Rendering, RenderRequest
 from packhorse.kube.memory_cluster import MemoryCluster
 from packhorse.kube.object_identity import KubeObject, ObjectIdentity
-from packhorse.kube.ports import ApplyOptions
+from packhorse.kube.ports import ApplyOptions, ServedKind
 
 __all__ = ["FakeHelm"]
 
@@ -26,9 +28,12 @@ __all__ = ["FakeHelm"]
 @dataclass
 class FakeHelm:
     cluster: MemoryCluster
-    releases: dict[tuple[str, str], ReleaseResult] = field(default_factory=dict)
     installs: list[ReleaseSpec] = field(default_factory=list)
+    upgrades: list[bool] = field(default_factory=list)
+    """For each installation, whether it was an upgrade."""
     fail: ClusterError | None = None
+    killed: bool = False
+    """Whether the next installation is cut off."""
     description: str = "Helm of the tests"
 
     def render(self, request: RenderRequest) -> Rendering:
@@ -42,18 +47,26 @@ class FakeHelm:
             if "/crds/" in document.source:
                 continue
             (hooks if _is_hook(obj) else manifest).append(document.text)
-        before = self.releases.get((spec.namespace, spec.name))
+        before = self.status(spec.name, spec.namespace)
+        if before is not None and before.status.startswith("pending-"):
+            raise ClusterError("another operation (install/upgrade/rollback) is in progress")
         revision = before.revision + 1 if before is not None else 1
         return ReleaseResult(
             spec.name, spec.namespace, revision, "deployed", manifest="---\n".join(manifest), hooks=tuple(hooks)
         )
 
     def install(self, spec: ReleaseSpec) -> ReleaseResult:
+        if self.killed:
+            self._record(
+                self.preview(spec), "pending-upgrade" if self.status(spec.name, spec.namespace) else "pending-install"
+            )
+            raise KeyboardInterrupt
         self.installs.append(spec)
+        before = self.status(spec.name, spec.namespace)
+        self.upgrades.append(before is not None)
         result = self.preview(spec)
-        before = self.releases.get((spec.namespace, spec.name))
         if self.fail is not None:
-            self.releases[spec.namespace, spec.name] = replace(before or result, status="failed")
+            self._record(result, "failed")
             raise self.fail
         for document in _documents(spec.chart, {}):
             if "/crds/" in document.source and before is None:
@@ -62,25 +75,73 @@ class FakeHelm:
         for obj in _objects(result):
             owned = _owned(obj, spec)
             wanted.add(ObjectIdentity.of(owned).key)
-            self.cluster.apply(owned, ApplyOptions(manager="helm"))
+            self.cluster.apply(owned, ApplyOptions(manager="helm", force=spec.force_conflicts))
         for obj in _objects(before) if before is not None else ():
             identity = ObjectIdentity.of(_owned(obj, spec))
             if identity.key not in wanted:
                 self.cluster.delete(identity)
-        self.releases[spec.namespace, spec.name] = result
+        for secret in self._secrets(spec.name, spec.namespace):
+            if secret["metadata"]["labels"]["status"] == "deployed":
+                secret["metadata"]["labels"]["status"] = "superseded"
+                self.cluster.replace(secret)
+        self._record(result, "deployed")
         return result
 
     def uninstall(self, name: str, namespace: str, *, timeout_seconds: int = 300) -> bool:
         del timeout_seconds
-        result = self.releases.pop((namespace, name), None)
+        result = self.status(name, namespace)
         if result is None:
             return False
         for obj in _objects(result):
             self.cluster.delete(ObjectIdentity.of(_owned(obj, ReleaseSpec(name, namespace, Path()))))
+        for secret in self._secrets(name, namespace):
+            self.cluster.delete(ObjectIdentity.of(secret))
         return True
 
     def status(self, name: str, namespace: str) -> ReleaseResult | None:
-        return self.releases.get((namespace, name))
+        secrets = self._secrets(name, namespace)
+        if not secrets:
+            return None
+        inner = base64.b64decode(base64.b64decode(secrets[0]["data"]["release"]))
+        release = json.loads(gzip.decompress(inner))
+        return ReleaseResult(
+            name,
+            namespace,
+            release["version"],
+            release["info"]["status"],
+            manifest=release["manifest"],
+            hooks=tuple(hook["manifest"] for hook in release["hooks"]),
+        )
+
+    def _secrets(self, name: str, namespace: str) -> list[KubeObject]:
+        found = self.cluster.list(ServedKind("v1", "Secret"), namespace=namespace, labels=f"owner=helm,name={name}")
+        return sorted(found, key=lambda each: -int(each["metadata"]["labels"]["version"]))
+
+    def _record(self, result: ReleaseResult, status: str) -> None:
+        secrets = self._secrets(result.name, result.namespace)
+        version = int(secrets[0]["metadata"]["labels"]["version"]) + 1 if secrets else 1
+        release = {
+            "name": result.name,
+            "namespace": result.namespace,
+            "version": version,
+            "info": {"status": status},
+            "manifest": result.manifest,
+            "hooks": [{"manifest": hook} for hook in result.hooks],
+        }
+        inner = base64.b64encode(gzip.compress(json.dumps(release).encode()))
+        self.cluster.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "helm.sh/release.v1",
+                "metadata": {
+                    "name": f"sh.helm.release.v1.{result.name}.v{version}",
+                    "namespace": result.namespace,
+                    "labels": {"owner": "helm", "name": result.name, "status": status, "version": str(version)},
+                },
+                "data": {"release": base64.b64encode(inner).decode()},
+            }
+        )
 
 
 def _documents(chart: Path, values: Mapping[str, Any]) -> Iterator[RenderedDocument]:

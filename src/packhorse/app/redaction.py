@@ -26,13 +26,19 @@ def redacted_errors(redact: Redact) -> Iterator[None]:
 
 
 def _redact(error: PackhorseError, redact: Redact) -> None:
-    error.message = redact(error.message)
-    error.args = (error.message,)
-    error.hint = redact(error.hint) if error.hint is not None else None
-    # What it came from is printed too, with --traceback.
-    for other in (*error.failures, error.__cause__, error.__context__):
-        if isinstance(other, PackhorseError):
-            _redact(other, redact)
+    # What an error came from is printed too, with --traceback; causes and failures may be the same objects.
+    found: dict[int, PackhorseError] = {}
+    rest: list[BaseException | None] = [error]
+    while rest:
+        each = rest.pop()
+        if not isinstance(each, PackhorseError) or id(each) in found:
+            continue
+        found[id(each)] = each
+        rest += (*each.failures, each.__cause__, each.__context__)
+    for each in found.values():
+        each.message = redact(each.message)
+        each.args = (each.message,)
+        each.hint = redact(each.hint) if each.hint is not None else None
 
 
 class RedactingReporter:

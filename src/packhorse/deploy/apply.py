@@ -13,6 +13,8 @@ from packhorse.base.errors import ClusterError, PackhorseError, PolicyError
 from packhorse.base.events import Reporter
 from packhorse.deploy.charts import ChartFolder
 from packhorse.deploy.draft import finished_record
+from packhorse.deploy.health import examine
+from packhorse.deploy.helm_storage import put_right
 from packhorse.deploy.kind_order import FIRST, rank
 from packhorse.deploy.model import ChartAction, ObjectAction, Plan, Stage
 from packhorse.deploy.namespace_content import namespace_content
@@ -22,6 +24,7 @@ from packhorse.deploy.record_store import RecordStore
 from packhorse.deploy.waiting import Waiter
 from packhorse.helm.model import ReleaseSpec
 from packhorse.helm.ports import ReleaseInstaller
+from packhorse.kube.errors import NotServedError
 from packhorse.kube.fields import mapping
 from packhorse.kube.object_identity import KubeObject, ObjectIdentity
 from packhorse.kube.ports import ApplyOptions, Cluster
@@ -29,6 +32,9 @@ from packhorse.kube.ports import ApplyOptions, Cluster
 __all__ = ["ApplySettings", "Executor", "refuse"]
 
 _LOOK_SECONDS = 2.0
+_PATIENCE_SECONDS = 30.0
+_RETRY_SECONDS = 0.5
+_WEBHOOK_AWAY = "failed calling webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,22 @@ class Executor:
         self.reporter.started(key, str(action.identity))
         if action.kind == "replace":
             self._waiter.until_gone(self._delete(action.identity), timeout_seconds=self.settings.timeout_seconds)
-        self.cluster.apply(action.desired, ApplyOptions(force=self.settings.force_conflicts))
+        self._apply_patiently(action.desired)
         self.reporter.finished(key)
+
+    def _apply_patiently(self, obj: KubeObject) -> None:
+        """Apply an object, and wait for what only needs a moment: a kind just defined, a webhook just started."""
+        begun = self.clock.monotonic()
+        while True:
+            try:
+                self.cluster.apply(obj, ApplyOptions(force=self.settings.force_conflicts))
+            except ClusterError as error:
+                passing = isinstance(error, NotServedError) or _WEBHOOK_AWAY in error.message
+                if not passing or self.clock.monotonic() - begun >= _PATIENCE_SECONDS:
+                    raise
+                self.clock.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     def _delete(self, identity: ObjectIdentity) -> list[tuple[ObjectIdentity, str]]:
         live = self.cluster.get(identity)
@@ -164,10 +184,27 @@ class Executor:
             timeout_seconds=action.timeout_seconds,
             force_conflicts=self.settings.force_conflicts,
         )
-        with self._watched([*(hook.identity for hook in action.hooks), *identities]):
-            self.installer.install(spec)
+        if action.interrupted:
+            put_right(self.cluster, action.release, action.namespace)
+        watched = [*(hook.identity for hook in action.hooks), *identities]
+        try:
+            with self._watched(watched):
+                self.installer.install(spec)
+        except ClusterError as error:
+            raise self._with_reasons(error, watched) from error
         self.reporter.finished(key)
         return identities
+
+    def _with_reasons(self, error: ClusterError, identities: list[ObjectIdentity]) -> ClusterError:
+        """Add to Helm's error what keeps the objects of the chart from being ready; Helm says only that they aren't."""
+        reasons = []
+        for identity in identities:
+            finding = examine(self.cluster, identity, with_log=True)
+            if finding.health.state in {"progressing", "failed"} and (
+                finding.troubles or finding.health.state == "failed"
+            ):
+                reasons.append(ClusterError(finding.text))
+        return ClusterError(error.message, hint=error.hint, failures=(*error.failures, *reasons)) if reasons else error
 
     @contextmanager
     def _watched(self, identities: list[ObjectIdentity]) -> Iterator[None]:

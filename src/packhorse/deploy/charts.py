@@ -7,6 +7,7 @@ from pathlib import Path
 from packhorse.base.errors import ClusterError, ConfigError
 from packhorse.deploy.compare import Secrets, compare, overlay
 from packhorse.deploy.desired import DesiredChart
+from packhorse.deploy.helm_storage import HelmHistory, helm_history
 from packhorse.deploy.model import ActionKind, ChartAction, ObjectAction
 from packhorse.deploy.observe import observe
 from packhorse.deploy.record import RecordedChart, salted_digest
@@ -82,18 +83,31 @@ class ChartPlanner:
             ClusterError: The cluster refuses.
         """
         namespace = desired.entry.namespace
-        current = None
+        history = HelmHistory()
         if self.installer is not None and namespace not in closed_namespaces:
+            history = helm_history(self.cluster, desired.release, namespace)
+        if history.is_pending and recorded is None:
+            raise ClusterError(
+                f"another program is installing the Helm release {namespace}/{desired.release} now",
+                hint="wait for it to end; if it was stopped for good, roll the release back with helm rollback",
+            )
+        # A release of ours that never worked is installed anew: an upgrade would leave hooks out.
+        fresh = not history.exists or (history.never_worked and recorded is not None)
+        current = None
+        if self.installer is not None and history.exists and not fresh:
             current = self.installer.status(desired.release, namespace)
         digest = self._inputs_digest(desired)
         settled = current is not None and current.status == "deployed"
         same = settled and recorded is not None and recorded.inputs_digest == digest
         # What was installed counts, not what would be rendered now: a chart may make a new password at each rendering.
-        rendered = _installed(current) if same and current is not None else self._render(desired, current)
+        if same and current is not None:
+            rendered = _Rendered(*_sorted_out(current))
+        else:
+            rendered = self._render(desired, is_upgrade=not fresh, blocked=history.is_pending)
         actions = tuple(self._object_actions(desired, rendered, closed_namespaces))
         left = tuple(self._left(desired, rendered, current)) if current is not None else ()
         changed = any(action.is_work for action in (*actions, *left))
-        kind: ActionKind = "create" if current is None else "unchanged" if same and not changed else "change"
+        kind: ActionKind = "create" if fresh else "unchanged" if same and not changed else "change"
         return ChartAction(
             kind,
             desired.component,
@@ -107,6 +121,7 @@ class ChartPlanner:
             desired,
             tuple(ObjectIdentity.of(each) for each in rendered.definitions),
             (*rendered.definitions, *rendered.hooks, *rendered.objects),
+            interrupted=history.is_pending or (fresh and history.exists),
         )
 
     def plan_removal(self, recorded: RecordedChart, *, why: str = "") -> ChartAction | None:
@@ -127,9 +142,16 @@ class ChartPlanner:
         values = [text.decode() for text in desired.values]
         return salted_digest(self.salt, {"archive": desired.archive_digest, "values": values})
 
-    def _render(self, desired: DesiredChart, current: ReleaseResult | None) -> _Rendered:
-        offline = self._template(desired, is_upgrade=current is not None)
-        if self.installer is None:
+    def _render(self, desired: DesiredChart, *, is_upgrade: bool, blocked: bool) -> _Rendered:
+        """Render the chart as Helm would install it; with the cluster's help where Helm may ask it.
+
+        Args:
+            desired: The chart with its values.
+            is_upgrade: What the chart is told.
+            blocked: Whether Helm would refuse because of an operation that never ended.
+        """
+        offline = self._template(desired, is_upgrade=is_upgrade)
+        if self.installer is None or blocked:
             return offline
         spec = ReleaseSpec(desired.release, desired.entry.namespace, self.folder.path(desired), desired.values)
         try:
@@ -211,10 +233,6 @@ def chart_objects(result: ReleaseResult) -> tuple[KubeObject, ...]:
     """Return the objects of an installed release, hooks left out."""
     where = f"release {result.namespace}/{result.name}"
     return tuple(_unpacked(load_all(result.manifest, where, on_duplicate=_ignore)))
-
-
-def _installed(current: ReleaseResult) -> _Rendered:
-    return _Rendered(*_sorted_out(current))
 
 
 def _sorted_out(result: ReleaseResult) -> tuple[tuple[KubeObject, ...], tuple[KubeObject, ...]]:

@@ -36,6 +36,12 @@ class Finding:
         """The state with the first reason."""
         return " · ".join([self.health.message, *self.troubles[:1]])
 
+    @property
+    def text(self) -> str:
+        """All that is known, as the lines of an error."""
+        lines = [f"{self.identity.title}: {self.health.message}", *(f"  {each}" for each in self.troubles)]
+        return "\n".join([*lines, f"  last log line: {self.log}"] if self.log else lines)
+
 
 def examine(cluster: Cluster, identity: ObjectIdentity, *, with_log: bool = False) -> Finding:
     """Look at one object, and at its pods when it isn't ready.

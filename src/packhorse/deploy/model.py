@@ -82,6 +82,8 @@ class ChartAction:
     """What its ``crds/`` bring."""
     rendered: tuple[KubeObject, ...] = field(default=(), repr=False, compare=False)
     """Everything in it, hooks and definitions included. It may hold secrets."""
+    interrupted: bool = False
+    """Whether Helm's own records must be put right first, because an earlier deployment was cut off or failed."""
 
     @property
     def is_work(self) -> bool:

@@ -79,9 +79,14 @@ def _tried(cluster: ObjectStore, obj: KubeObject, live: KubeObject | None, manne
     except InvalidObjectError as error:
         if _NO_DRY_RUN in error.message:
             return Observation(live)
-        return Observation(live, error=error, immutable=live is not None and "immutable" in error.message)
+        return Observation(live, error=error, immutable=live is not None and _is_immutable(error))
     except ClusterError as error:
         return Observation(live, error=error)
+
+
+def _is_immutable(error: InvalidObjectError) -> bool:
+    # StatefulSets have a message of their own for it.
+    return "immutable" in error.message or "updates to statefulset spec for fields other than" in error.message
 
 
 def _try(cluster: ObjectStore, obj: KubeObject, manner: _Manner) -> KubeObject:

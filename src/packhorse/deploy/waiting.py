@@ -148,13 +148,7 @@ class Waiter:
             last.line, last.at = finding.line, now
 
     def _failure(self, identities: list[ObjectIdentity], waited: float) -> ClusterError:
-        failures = []
-        for identity in identities:
-            finding = examine(self._cluster, identity, with_log=True)
-            lines = [f"{identity.title}: {finding.health.message}", *(f"  {each}" for each in finding.troubles)]
-            if finding.log:
-                lines.append(f"  last log line: {finding.log}")
-            failures.append(ClusterError("\n".join(lines)))
+        failures = [ClusterError(examine(self._cluster, each, with_log=True).text) for each in identities]
         return ClusterError.summarise(
             f"{_objects(len(identities))} did not become ready within {format_duration(waited)}",
             failures,

@@ -15,6 +15,7 @@ from packhorse.deploy.model import ChartAction
 from packhorse.deploy.planner import Choice
 from packhorse.deploy.record_store import RecordStore
 from packhorse.deploy.release_lock import LockHolder
+from packhorse.helm.model import ReleaseSpec
 from packhorse.kube.object_identity import ObjectIdentity
 from packhorse.kube.ports import ApplyOptions, ServedKind
 from tests.support.deployable import MemoryContent, definition, pack_chart
@@ -333,7 +334,7 @@ class TestCharts:
         result = site.deploy(web_package(root="2"), password=PASSWORD)
         [chart] = [step for step in result.plan.steps if isinstance(step, ChartAction)]
         assert chart.kind == "remove"
-        assert site.helm.releases == {}
+        assert site.helm.status("api", "shop") is None
         assert site.cluster.get(identity("ConfigMap", "api")) is None
 
     def test_a_failed_chart_is_installed_again(self, site: TestSite) -> None:
@@ -341,8 +342,47 @@ class TestCharts:
         with pytest.raises(ClusterError, match="the hook failed"):
             site.deploy(chart_package())
         site.helm.fail = None
+        planned = site.plan(chart_package())
+        [chart] = [step for step in planned.plan.steps if isinstance(step, ChartAction)]
+        # As an upgrade, Helm would leave out the hooks that are for installations only.
+        assert (chart.kind, [hook.note for hook in chart.hooks]) == ("create", ["hook pre-install"])
         assert site.deploy(chart_package()).record.status == "deployed"
-        assert len(site.helm.installs) == 2
+        assert site.helm.upgrades == [False, False]
+
+    def test_helm_killed_in_an_installation_is_put_right(self, site: TestSite) -> None:
+        site.helm.killed = True
+        with pytest.raises(KeyboardInterrupt):
+            site.deploy(chart_package())
+        [record] = RecordStore(site.cluster).history("shop")
+        assert (record.status, record.message) == ("failed", "KeyboardInterrupt")
+        site.helm.killed = False
+        assert site.deploy(chart_package()).record.status == "deployed"
+        assert site.helm.upgrades == [False]
+
+    def test_helm_killed_in_an_upgrade_is_put_right(self, site: TestSite) -> None:
+        site.deploy(chart_package())
+        site.helm.killed = True
+        with pytest.raises(KeyboardInterrupt):
+            site.deploy(chart_package(values="level: warn"))
+        site.helm.killed = False
+        result = site.deploy(chart_package(values="level: warn"))
+        assert site.helm.upgrades == [False, True]
+        assert result.record.status == "deployed"
+        status = site.helm.status("api", "shop")
+        assert status is not None
+        assert (status.revision, status.status) == (3, "deployed")
+
+    def test_an_operation_of_somebody_else_is_left_alone(self, site: TestSite) -> None:
+        site.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        content = chart_package()
+        path = site.folder / "api.tgz"
+        path.write_bytes(content.chart_archive("api", "api"))
+        site.helm.killed = True
+        with pytest.raises(KeyboardInterrupt):
+            site.helm.install(ReleaseSpec("api", "shop", path))
+        site.helm.killed = False
+        with pytest.raises(ClusterError, match="another program is installing the Helm release shop/api"):
+            site.deploy(content)
 
     def test_secret_values_reach_helm_and_nobody_else(self, site: TestSite) -> None:
         chart = {"name": "api", "source": "chart", "namespace": "shop", "values": ["values.yaml"]}
