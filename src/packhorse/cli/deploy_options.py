@@ -23,12 +23,13 @@ class DeployChoice:
     package: str | None = None
     component: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    values_set: str = ""
     allow_missing_images: bool = False
     force_conflicts: bool = False
 
     def request(self, bundle: Path, variables: VariableOptions) -> DeployRequest:
         """Return what shall be deployed, with the values of all variables."""
-        choice = Choice(self.component, self.without, self.allow_missing_images)
+        choice = Choice(self.component, self.without, self.allow_missing_images, self.values_set)
         # Asked now: once progress is drawn, nobody can be asked any more.
         values = gather_variables(declared_variables(bundle, self.package), variables)
         return DeployRequest(bundle, self.package, choice, values)
@@ -50,6 +51,7 @@ def deploy_options(function: _Decorated) -> _Decorated:
             "--component", metavar="NAME", multiple=True, help="Deploy an optional component too, and what it needs."
         ),
         option("--without", metavar="NAME", multiple=True, help="Leave an optional component out."),
+        option("--values-set", metavar="NAME", default="", help="A set of values that the package's charts offer."),
         option("--force-conflicts", is_flag=True, help="Take over fields that others have set since."),
         option("--allow-missing-images", is_flag=True, help="Go on though the bundle lacks images that are asked for."),
     ]

@@ -1,11 +1,11 @@
 """What installing a chart would do: rendered by Helm itself, compared with what is live, object by object."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packhorse.base.errors import ClusterError, ConfigError
-from packhorse.deploy.compare import Secrets, compare, overlay
+from packhorse.deploy.compare import Secrets, compare, overlay, sensitive_paths
 from packhorse.deploy.desired import DesiredChart
 from packhorse.deploy.helm_storage import HelmHistory, helm_history
 from packhorse.deploy.model import ActionKind, ChartAction, ObjectAction
@@ -104,7 +104,8 @@ class ChartPlanner:
             rendered = _Rendered(*_sorted_out(current))
         else:
             rendered = self._render(desired, is_upgrade=not fresh, blocked=history.is_pending)
-        actions = tuple(self._object_actions(desired, rendered, closed_namespaces))
+        known = {each.identity.key: each.hidden for each in recorded.objects} if recorded is not None else {}
+        actions = tuple(self._object_actions(desired, rendered, closed_namespaces, known))
         left = tuple(self._left(desired, rendered, current)) if current is not None else ()
         changed = any(action.is_work for action in (*actions, *left))
         kind: ActionKind = "create" if fresh else "unchanged" if same and not changed else "change"
@@ -183,17 +184,23 @@ class ChartPlanner:
         return _Rendered(tuple(obj for obj in found if obj not in hooks), hooks, tuple(definitions))
 
     def _object_actions(
-        self, desired: DesiredChart, rendered: _Rendered, closed_namespaces: Collection[str]
+        self,
+        desired: DesiredChart,
+        rendered: _Rendered,
+        closed_namespaces: Collection[str],
+        known: Mapping[tuple[str, str, str, str], tuple[str, ...]],
     ) -> Iterator[ObjectAction]:
         for identity, obj in self._placed(rendered.objects, desired.entry.namespace):
             owned = _owned_by_helm(obj, identity, desired)
+            hidden = sensitive_paths(owned, self.secrets)
             seen = observe(self.cluster, identity, owned, closed_namespaces, manager=_HELM_MANAGER)
             if seen.live is None:
-                yield ObjectAction("create", identity)
+                yield ObjectAction("create", identity, hidden=hidden)
                 continue
             after = seen.after if seen.after is not None else overlay(seen.live, owned)
-            changes = compare(seen.live, after, self.secrets)
-            yield ObjectAction("change" if changes else "unchanged", identity, changes, "", seen.conflicts)
+            changes = compare(seen.live, after, self.secrets, hidden=known.get(identity.key, ()))
+            kind: ActionKind = "change" if changes else "unchanged"
+            yield ObjectAction(kind, identity, changes, "", seen.conflicts, hidden=hidden)
 
     def _left(self, desired: DesiredChart, rendered: _Rendered, current: ReleaseResult) -> Iterator[ObjectAction]:
         """Yield the objects of the installed revision that the new one has no more; Helm removes them."""

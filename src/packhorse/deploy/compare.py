@@ -9,7 +9,7 @@ from packhorse.kube.fields import mapping
 from packhorse.kube.object_identity import KubeObject
 from packhorse.package.variables import redact
 
-__all__ = ["Secrets", "compare", "overlay"]
+__all__ = ["Secrets", "compare", "overlay", "sensitive_paths"]
 
 _SERVER_METADATA = frozenset(
     {"creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
@@ -40,8 +40,16 @@ class Secrets:
         )
 
 
+_NO_SECRETS = Secrets()
+
+
 def compare(
-    before: KubeObject, after: KubeObject, secrets: Secrets = Secrets(), *, ignored: Collection[str] = ()
+    before: KubeObject,
+    after: KubeObject,
+    secrets: Secrets = _NO_SECRETS,
+    *,
+    ignored: Collection[str] = (),
+    hidden: Collection[str] = (),
 ) -> tuple[FieldChange, ...]:
     """Return the fields in which two states of an object differ, in the order of ``after``.
 
@@ -53,17 +61,26 @@ def compare(
         after: As it will be.
         secrets: Values that may not be shown.
         ignored: Paths of fields that don't count.
+        hidden: Paths of fields that held sensitive values when they were applied, whatever they hold now.
     """
-    hide_data = after.get("kind") == "Secret" or before.get("kind") == "Secret"
+    is_secret = after.get("kind") == "Secret" or before.get("kind") == "Secret"
     found = []
     for path, old, new in _differences(_meaningful(before), _meaningful(after), ""):
         if path in ignored:
             continue
-        hidden = (hide_data and path.split(".", 1)[0] in {"data", "stringData"}) or secrets.hides([old, new])
-        # A field that was secret before may hold a value that is no longer among the secrets known now: both sides go.
-        shown_old, shown_new = (SENSITIVE if hidden and value is not None else value for value in (old, new))
-        found.append(FieldChange(path, shown_old, shown_new, sensitive=hidden))
+        in_secret = is_secret and path.split(".", 1)[0] in {"data", "stringData"}
+        hide = in_secret or secrets.hides([old, new]) or any(_overlap(path, each) for each in hidden)
+        shown_old, shown_new = (SENSITIVE if hide and value is not None else value for value in (old, new))
+        found.append(FieldChange(path, shown_old, shown_new, sensitive=hide))
     return tuple(found)
+
+
+def sensitive_paths(obj: KubeObject, secrets: Secrets) -> tuple[str, ...]:
+    """Return the paths of the fields that hold sensitive values, as :func:`compare` writes paths.
+
+    They are remembered with the object: once the variable has another value, the old one is known by its place only.
+    """
+    return tuple(path for path, value in _leaves(_meaningful(obj), "") if secrets.hides(value))
 
 
 def overlay(live: Any, desired: Any) -> Any:
@@ -101,8 +118,27 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any,
         yield path, before, after
 
 
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and (key := _item_key(value, value)):
+        for item in value:
+            yield from _leaves(item, f"{path}[{item[key]}]")
+    else:
+        yield path, value
+
+
+def _overlap(left: str, right: str) -> bool:
+    """Whether one path leads to the other or to something in it."""
+    short, long = sorted((left, right), key=len)
+    return long.startswith(short) and (len(long) == len(short) or long[len(short)] in ".[")
+
+
 def _item_key(before: list[Any], after: list[Any]) -> str:
     items = [*before, *after]
+    if not items:
+        return ""
     for key in _ITEM_KEYS:
         if all(isinstance(item, dict) and isinstance(item.get(key), str | int) for item in items):
             unique = all(len({item[key] for item in side}) == len(side) for side in (before, after))

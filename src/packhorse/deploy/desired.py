@@ -3,12 +3,13 @@
 import base64
 import copy
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from packhorse.base.errors import ConfigError
+from packhorse.base.errors import ConfigError, UsageError
+from packhorse.base.spelling import nearest
 from packhorse.deploy.ports import PackageContent, Substitution
 from packhorse.kube.custom_kinds import defined_kinds
 from packhorse.kube.errors import NotServedError
@@ -87,19 +88,33 @@ def desired_objects(
 
 
 def desired_charts(
-    content: PackageContent, components: Iterable[Component], substitute: Substitution
+    content: PackageContent, components: Sequence[Component], substitute: Substitution, values_set: str = ""
 ) -> tuple[DesiredChart, ...]:
     """Read all charts of the components with their values, variables in place.
 
+    Args:
+        content: The package.
+        components: Those that are deployed, in order.
+        substitute: Puts the values of variables in.
+        values_set: Name of the set of values to lay over a chart's own, where the chart has it; empty for none.
+
     Raises:
+        UsageError: No chart has such a set.
         ConfigError: A values file is not a mapping, or names an unknown variable.
     """
+    known = {name for component in components for entry in component.charts for name in entry.values_sets}
+    if values_set and values_set not in known:
+        near = nearest(values_set, known)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+        raise UsageError(f"no chart that is deployed has a set of values {values_set!r}", hint=hint)
     return tuple(
         DesiredChart(
             component.name,
             entry,
             content.chart_archive(component.name, entry.name),
-            tuple(_values(content, path, substitute) for path in entry.values),
+            tuple(
+                _values(content, path, substitute) for path in (*entry.values, *entry.values_sets.get(values_set, ()))
+            ),
         )
         for component in components
         for entry in component.charts

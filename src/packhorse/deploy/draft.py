@@ -40,7 +40,9 @@ def draft_record(
             if step.identity.kind == _NAMESPACE and not step.adopted and step.kind != "keep":
                 made.append(step.identity.name)
             else:
-                objects.append(RecordedObject.of(step.identity, stage.component, adopted=step.adopted))
+                objects.append(
+                    RecordedObject.of(step.identity, stage.component, adopted=step.adopted, hidden=step.hidden)
+                )
     previous = tuple(name for record in history[:1] for name in record.namespaces)
     return ReleaseRecord(
         name=plan.release,
@@ -88,7 +90,11 @@ def _chart(action: ChartAction, history: Sequence[ReleaseRecord]) -> RecordedCha
         for chart in record.charts
         if (chart.release, chart.namespace) == (action.release, action.namespace)
     ]
-    installed = [RecordedObject.of(each.identity, action.component) for each in action.objects if each.kind != "remove"]
+    installed = [
+        RecordedObject.of(each.identity, action.component, hidden=each.hidden)
+        for each in action.objects
+        if each.kind != "remove"
+    ]
     hooks = [RecordedObject.of(hook.identity, action.component) for hook in action.hooks]
     definitions = [RecordedObject.of(identity, action.component) for identity in action.definitions]
     return RecordedChart(

@@ -53,6 +53,8 @@ class ObjectAction:
     """The object was there before and no release made it: removal will leave it."""
     desired: KubeObject | None = field(default=None, repr=False, compare=False)
     """What to apply. It may hold secrets."""
+    hidden: tuple[str, ...] = ()
+    """Paths of the fields that hold sensitive values."""
 
     @property
     def is_work(self) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from packhorse.deploy.compare import Secrets, compare, overlay
+from packhorse.deploy.compare import Secrets, compare, overlay, sensitive_paths
 from packhorse.deploy.desired import RELEASE_ANNOTATION, DesiredObject
 from packhorse.deploy.kind_order import CHARTS, rank
-from packhorse.deploy.model import ChartAction, ObjectAction, Plan, Problem, Stage, Step
+from packhorse.deploy.model import ActionKind, ChartAction, ObjectAction, Plan, Problem, Stage, Step
 from packhorse.deploy.observe import Observation
 from packhorse.deploy.record import RecordedObject, ReleaseRecord, known_objects
 from packhorse.deploy.record_store import CREATED_BY
@@ -93,17 +93,21 @@ def plan_object(
 ) -> ObjectAction:
     """Decide what happens to one object that is wanted."""
     identity, obj, live = desired.identity, desired.obj, seen.live
+    hidden = sensitive_paths(obj, secrets)
     if live is None:
-        return ObjectAction("create", identity, desired=obj)
+        return ObjectAction("create", identity, desired=obj, hidden=hidden)
     adopted = recorded.adopted if recorded is not None else RELEASE_ANNOTATION not in annotations(live)
     after = seen.after if seen.after is not None else overlay(live, obj)
-    changes = compare(live, after, secrets, ignored=(_MARK,))
-    if seen.immutable and identity.kind == "Job":
-        return ObjectAction("replace", identity, changes, note="runs again", adopted=adopted, desired=obj)
-    if not changes and not _mark_differs(live, obj):
-        return ObjectAction("unchanged", identity, adopted=adopted, desired=obj)
+    before_hidden = recorded.hidden if recorded is not None else ()
+    changes = compare(live, after, secrets, ignored=(_MARK,), hidden=before_hidden)
+    kind: ActionKind = "change"
     note = "was there before" if adopted and recorded is None else _restarts(live, after)
-    return ObjectAction("change", identity, changes, note, seen.conflicts, adopted=adopted, desired=obj)
+    if seen.immutable and identity.kind == "Job":
+        kind, note = "replace", "runs again"
+    elif not changes and not _mark_differs(live, obj):
+        kind, note = "unchanged", ""
+    conflicts = seen.conflicts if kind == "change" else ()
+    return ObjectAction(kind, identity, changes, note, conflicts, adopted=adopted, desired=obj, hidden=hidden)
 
 
 def _action(

@@ -51,6 +51,8 @@ class Choice:
     chosen: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     allow_missing_images: bool = False
+    values_set: str = ""
+    """Name of the set of values that charts are installed with, where they have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Planner:
             deployed=history[0].components if history else (),
         )
         objects = desired_objects(content, components, values.substitute, self.cluster.is_namespaced)
-        charts = desired_charts(content, components, values.substitute)
+        charts = desired_charts(content, components, values.substitute, choice.values_set)
         namespaces = self._namespaces(objects, charts)
         missing = tuple(name for name, live in namespaces.items() if live is None)
         # In these nothing can be tried: not there yet, or on its way out, which is a problem of its own.

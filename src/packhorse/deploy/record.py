@@ -51,6 +51,8 @@ class RecordedObject(_Part, frozen=True):
     component: str = ""
     adopted: bool = False
     """It was there before; removal leaves it."""
+    hidden: tuple[str, ...] = ()
+    """Paths of fields that hold sensitive values, so that a later plan doesn't show them."""
 
     @property
     def identity(self) -> ObjectIdentity:
@@ -58,7 +60,9 @@ class RecordedObject(_Part, frozen=True):
         return ObjectIdentity(self.api_version, self.kind, self.namespace, self.name)
 
     @classmethod
-    def of(cls, identity: ObjectIdentity, component: str, *, adopted: bool = False) -> "RecordedObject":
+    def of(
+        cls, identity: ObjectIdentity, component: str, *, adopted: bool = False, hidden: tuple[str, ...] = ()
+    ) -> "RecordedObject":
         """Record an object."""
         return cls(
             api_version=identity.api_version,
@@ -67,6 +71,7 @@ class RecordedObject(_Part, frozen=True):
             namespace=identity.namespace,
             component=component,
             adopted=adopted,
+            hidden=hidden,
         )
 
 
