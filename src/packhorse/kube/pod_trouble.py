@@ -18,7 +18,7 @@ _SETUP_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePod
 _STATUS_CODE = re.compile(r"statuscode: (\d{3})")
 _NODES = re.compile(r"^\d+/\d+ nodes are available: ")
 _PREEMPTION = re.compile(r"\.? ?(no new claims to deallocate, )?preemption: .*$")
-_PULL_NOISE = re.compile(r'^(?:Failed to pull image|Back-off pulling image) "[^"]*": ?')
+_PULL_NOISE = re.compile(r'^(?:Failed to pull image|Back-off pulling image) "[^"]*":? ?')
 _RPC_NOISE = re.compile(r"rpc error: code = \w+ desc = ")
 _MAX_LENGTH = 200
 _SIGNAL_EXIT = 128
@@ -87,13 +87,13 @@ def _container_trouble(
 
 def _pull_message(container: KubeObject, waiting: KubeObject, events: Sequence[KubeObject]) -> str:
     image = container.get("image", "its image")
-    # The back-off message repeats the image and says nothing else; why it failed is in the event before it.
-    why = str(waiting.get("message", ""))
-    if waiting.get("reason") == "ImagePullBackOff" and ":" not in _PULL_NOISE.sub("", why):
+    why = _PULL_NOISE.sub("", str(waiting.get("message", "")))
+    if not why:
+        # Older kubelets' back-off message says only the image; why it failed is in the event before it.
         failures = [e for e in events if e.get("reason") == "Failed" and "pull" in str(e.get("message", ""))]
-        why = str(failures[-1].get("message", "")) if failures else why
-    tidy = _tidy(_PULL_NOISE.sub("", why))
-    return f"cannot pull {image}: {tidy}" if tidy and tidy != why.strip() else f"cannot pull {image}: {_tidy(why)}"
+        why = _PULL_NOISE.sub("", str(failures[-1].get("message", ""))) if failures else ""
+    tidy = _tidy(why)
+    return f"cannot pull {image}: {tidy}" if tidy else f"cannot pull {image}"
 
 
 def _probe_message(spec: KubeObject, message: str) -> str:
