@@ -1,5 +1,6 @@
 """What differs between two states of one object, field by field, with secrets left out. Pure."""
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,8 +104,6 @@ def _meaningful(obj: KubeObject) -> KubeObject:
 
 
 def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if before == after and type(before) is type(after):
-        return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
             step = f"{path}.{key}" if path else key
@@ -114,7 +113,7 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any,
         new = {item[key]: item for item in after}
         for name in [*new, *(name for name in old if name not in new)]:
             yield from _differences(old.get(name), new.get(name), f"{path}[{name}]")
-    elif not (_is_empty(before) and _is_empty(after)):
+    elif not (_is_empty(before) and _is_empty(after)) and _canonical(before) != _canonical(after):
         yield path, before, after
 
 
@@ -144,6 +143,11 @@ def _item_key(before: list[Any], after: list[Any]) -> str:
             unique = all(len({item[key] for item in side}) == len(side) for side in (before, after))
             return key if unique else ""
     return ""
+
+
+def _canonical(value: Any) -> str:
+    """Return a text that is the same for equal values only; to Python, 1 and true are equal."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _is_empty(value: Any) -> bool:

@@ -68,10 +68,12 @@ def put(parent: Any, path: FieldPath, value: Any) -> None:
     """Set the leaf at ``path``, and make the parents that are missing."""
     for index, step in enumerate(path[:-1]):
         child = _child(parent, step)
-        following_is_item = path[index + 1].startswith("[")
-        if not isinstance(child, list if following_is_item else dict):
-            child = [] if following_is_item else {}
+        wanted = list if path[index + 1].startswith("[") else dict
+        if not isinstance(child, wanted):
+            child = wanted()
             if isinstance(parent, list):
+                # Found again by its name, which may be set last.
+                child = {"name": step[1:-1]}
                 parent.append(child)
             else:
                 parent[step] = child
