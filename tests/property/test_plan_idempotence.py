@@ -109,13 +109,13 @@ def _content(site: TestSite) -> dict[tuple[str, str, str, str], Any]:
         metadata = {key: obj["metadata"].get(key) for key in ("name", "namespace", "labels", "annotations")}
         return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
-    return {key: _sorted(told(obj)) for key, obj in everything(site).items() if key[1] != "Namespace"}
+    return {key: _plain(told(obj)) for key, obj in everything(site).items() if key[1] != "Namespace"}
 
 
-def _sorted(value: Any) -> Any:
-    """Put items that have names into one order: merging keeps the order that is there."""
+def _plain(value: Any) -> Any:
+    """Leave out what means the same as its absence, and put items that have names into one order."""
     if isinstance(value, dict):
-        return {key: _sorted(item) for key, item in value.items()}
+        return {key: told for key, item in value.items() if (told := _plain(item)) not in (None, {}, [])}
     if isinstance(value, list):
-        return sorted((_sorted(item) for item in value), key=lambda item: str(item.get("name")))
+        return sorted((_plain(item) for item in value), key=lambda item: str(item.get("name")))
     return value
