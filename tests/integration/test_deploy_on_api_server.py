@@ -1,5 +1,7 @@
 """The verbs on a real API server, with real bundles and real Helm; without a node, so Deployments have no replicas."""
 
+import base64
+import gzip
 import json
 import os
 import shutil
@@ -134,14 +136,27 @@ def make_namespace(kubeconfig: Path, name: str) -> None:
 
 
 def bundle(
-    folder: Path, *, version: str = "1.4.0", web: str = WEB, level: str = "info", namespace: str = "shop"
+    folder: Path,
+    *,
+    version: str = "1.4.0",
+    web: str = WEB,
+    level: str = "info",
+    namespace: str = "shop",
+    template: str = TEMPLATE,
+    timeout_seconds: int = 300,
 ) -> Path:
-    chart = {"name": "api", "source": "chart", "namespace": namespace, "values": ["values.yaml"]}
+    chart = {
+        "name": "api",
+        "source": "chart",
+        "namespace": namespace,
+        "values": ["values.yaml"],
+        "timeoutSeconds": timeout_seconds,
+    }
     components = (
         {"name": "web", "manifests": [{"name": "web", "files": ["web.yaml"], "namespace": namespace}]},
         {"name": "api", "dependsOn": ["web"], "charts": [chart]},
     )
-    archive = pack_chart("api", {"templates/all.yaml": TEMPLATE})
+    archive = pack_chart("api", {"templates/all.yaml": template})
     content = MemoryContent(
         definition(*components, version=version, variables=VARIABLES),
         {"web.yaml": web, "values.yaml": f"level: {level}\n"},
@@ -281,3 +296,86 @@ spec:
     assert second is not None
     assert first["metadata"]["uid"] != second["metadata"]["uid"]
     assert second["spec"]["template"]["spec"]["containers"][0]["args"] == ["two"]
+
+
+HOOK = """---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: prepare, annotations: {helm.sh/hook: pre-install}}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: prepare, image: "busybox:1.36"}]}}}
+"""
+
+
+def test_a_hook_that_does_not_end_is_explained_and_runs_again(
+    shell: Shell, cluster: LightkubeCluster, tmp_path: Path
+) -> None:
+    # There is no node, so the hook waits until Helm gives up.
+    with pytest.raises(ClusterError) as caught:
+        shell("deploy", bundle(tmp_path, template=TEMPLATE + HOOK, timeout_seconds=3))
+    assert "prepare" in str([failure.message for failure in caught.value.failures])
+    history = cluster.list(ServedKind("v1", "Secret"), namespace="shop", labels="owner=helm,name=api")
+    assert [each["metadata"]["labels"]["status"] for each in history] == ["failed"]
+    plan = shell.json("plan", bundle(tmp_path, template=TEMPLATE + HOOK, timeout_seconds=3))
+    assert [(each["kind"], each["note"]) for each in plan["actions"] if each["note"]] == [
+        ("Job", "hook pre-install"),
+    ]
+    # A version without the hook is installed, not upgraded: Helm's own record of what never worked is gone.
+    assert "as revision 2" in shell("deploy", bundle(tmp_path, version="1.4.1"))
+    [secret] = cluster.list(ServedKind("v1", "Secret"), namespace="shop", labels="owner=helm,name=api")
+    assert secret["metadata"]["labels"] | {"modifiedAt": ""} == {
+        "modifiedAt": "",
+        "name": "api",
+        "owner": "helm",
+        "status": "deployed",
+        "version": "1",
+    }
+
+
+def test_a_helm_that_was_killed_in_an_upgrade_is_gone_on_from(
+    shell: Shell, cluster: LightkubeCluster, tmp_path: Path
+) -> None:
+    shell("deploy", bundle(tmp_path))
+    leave_pending(cluster)
+    assert "as revision 2" in shell("deploy", bundle(tmp_path, version="1.4.1", level="debug"))
+    history = cluster.list(ServedKind("v1", "Secret"), namespace="shop", labels="owner=helm,name=api")
+    assert {each["metadata"]["labels"]["version"]: each["metadata"]["labels"]["status"] for each in history} == {
+        "1": "superseded",
+        "2": "failed",
+        "3": "deployed",
+    }
+    live = cluster.get(ObjectIdentity("v1", "ConfigMap", "shop", "api"))
+    assert live is not None
+    assert live["data"] == {"level": "debug"}
+
+
+def leave_pending(cluster: LightkubeCluster) -> None:
+    """Leave Helm's records as one leaves them that is killed while it upgrades."""
+    [secret] = cluster.list(ServedKind("v1", "Secret"), namespace="shop", labels="owner=helm,name=api")
+    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    release["version"] = 2
+    release["info"]["status"] = "pending-upgrade"
+    inner = base64.b64encode(gzip.compress(json.dumps(release).encode()))
+    labels = {**secret["metadata"]["labels"], "version": "2", "status": "pending-upgrade"}
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": secret["type"],
+            "metadata": {"name": "sh.helm.release.v1.api.v2", "namespace": "shop", "labels": labels},
+            "data": {"release": base64.b64encode(inner).decode()},
+        }
+    )
+
+
+def test_a_password_that_a_chart_makes_up_is_made_once(shell: Shell, cluster: LightkubeCluster, tmp_path: Path) -> None:
+    random = """---
+apiVersion: v1
+kind: Secret
+metadata: {name: made-up}
+data: {password: {{ randAlphaNum 16 | b64enc }}}
+"""
+    shell("deploy", bundle(tmp_path, template=TEMPLATE + random))
+    identity = ObjectIdentity("v1", "Secret", "shop", "made-up")
+    first = cluster.get(identity)
+    assert shell("deploy", bundle(tmp_path, template=TEMPLATE + random)).startswith("Nothing to do")
+    assert cluster.get(identity) == first
