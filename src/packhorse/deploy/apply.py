@@ -197,13 +197,8 @@ class Executor:
 
     def _with_reasons(self, error: ClusterError, identities: list[ObjectIdentity]) -> ClusterError:
         """Add to Helm's error what keeps the objects of the chart from being ready; Helm says only that they aren't."""
-        reasons = []
-        for identity in identities:
-            finding = examine(self.cluster, identity, with_log=True)
-            if finding.health.state in {"progressing", "failed"} and (
-                finding.troubles or finding.health.state == "failed"
-            ):
-                reasons.append(ClusterError(finding.text))
+        findings = (examine(self.cluster, identity, with_log=True) for identity in identities)
+        reasons = [ClusterError(each.text) for each in findings if each.health.state in {"progressing", "failed"}]
         return ClusterError(error.message, hint=error.hint, failures=(*error.failures, *reasons)) if reasons else error
 
     @contextmanager
