@@ -20,6 +20,7 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
 _UNAUTHORIZED = 401
+_LOST_AFTER_SECONDS = 60.0
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -48,6 +49,7 @@ class Exchange:
         self._pacing = pacing
         self._transport = Transport(settings, pacing)
         self._authenticator = Authenticator(settings.credentials, self._ask_token_service, pacing.clock)
+        self._silent_since: dict[str, float] = {}
 
     def attempts(self) -> Attempts:
         """Begin to count tries under the settings' policy."""
@@ -68,8 +70,9 @@ class Exchange:
             try:
                 answer = self.once(server, call)
             except TransportFailure as failure:
-                if failure.retry and call.retry and attempts.wait():
+                if failure.retry and call.retry and not self._is_lost(server) and attempts.wait():
                     continue
+                self._silent_since.setdefault(server.base, self._pacing.clock())
                 fail(server, call.what, failure, attempts)
             if answer.status not in RETRY_STATUSES:
                 return answer
@@ -90,6 +93,7 @@ class Exchange:
         """
         sent = self._authenticator.header(server, call.scope)
         answer = self._follow(server, call, sent)
+        self._silent_since.pop(server.base, None)
         if answer.status != _UNAUTHORIZED:
             return answer
         challenges = answer.headers.getlist("WWW-Authenticate")
@@ -101,6 +105,11 @@ class Exchange:
                 return answer
             body = _read_error(answer)
         raise distribution_errors.refusal(call.what, server.base, _UNAUTHORIZED, body)
+
+    def _is_lost(self, server: Server) -> bool:
+        """Whether a server has not answered for so long that hundreds of blobs need not wait for it one by one."""
+        since = self._silent_since.get(server.base)
+        return since is not None and self._pacing.clock() - since > _LOST_AFTER_SECONDS
 
     def _follow(self, server: Server, call: Call, authorization: str | None) -> Answer:
         request = Request(

@@ -10,6 +10,8 @@ from packhorse.base.errors import NetworkError, RegistryError
 from packhorse.oci.distribution_client import RegistryClient
 from packhorse.oci.distribution_exchange import settle_location
 from packhorse.oci.model import Descriptor
+from packhorse.oci.registry_settings import RegistrySettings
+from packhorse.oci.retry import Pacing
 from tests.support import registry_faults as faults
 from tests.support.registry import Registry
 from tests.support.registry_faults import Fault
@@ -137,3 +139,32 @@ def test_an_endless_error_body_is_not_read(registry: Registry, clients: Clients)
     with pytest.raises(RegistryError, match=r"access is denied \(HTTP 403: no! no!") as caught:
         clients.repository(f"{registry.host}/team/app").read_manifest("v1")
     assert len(caught.value.message) < 600
+
+
+def test_a_registry_that_is_gone_is_not_waited_for_again_and_again(registry: Registry) -> None:
+    seconds, pauses = [0.0], []
+
+    def sleep(pause: float) -> None:
+        pauses.append(pause)
+        seconds[0] += pause
+
+    pacing = Pacing(clock=lambda: seconds[0], sleep=sleep, chance=lambda: 1.0)
+    with RegistryClient(RegistrySettings(), pacing) as client:
+        repository = client.repository(f"{registry.host}/team/app")
+        registry.put_image("team/app", "v1")
+        registry.faults.append(Fault("HEAD", faults.drop, times=-1))
+        while seconds[0] <= 60:
+            with pytest.raises(NetworkError, match="5 tries"):
+                repository.resolve("v1")
+        pauses.clear()
+        seconds[0] += 1
+        for _ in range(3):
+            with pytest.raises(NetworkError):
+                repository.resolve("v1")
+        assert pauses == []
+        # It is asked all the same: once it answers, it is as patient as before.
+        registry.faults.clear()
+        assert repository.resolve("v1").size
+        registry.faults.append(Fault("HEAD", faults.drop, times=1))
+        assert repository.resolve("v1").size
+        assert len(pauses) == 1
