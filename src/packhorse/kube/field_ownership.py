@@ -91,6 +91,8 @@ def remove(root: KubeObject, path: FieldPath) -> None:
         items = _look(root, path[:-2])
         if set(parent) <= {"name"} and isinstance(items, list):
             items.remove(parent)
+            if not items:
+                remove(root, path[:-2])
         return
     parent.pop(path[-1], None)
     if not parent and len(path) > 1:
