@@ -48,6 +48,14 @@ def is_store(path: Path) -> bool:
     return (path / _DATABASE).is_file()
 
 
+def _may_become_store(path: Path) -> bool:
+    """Whether a folder is empty, a store, or one that somebody else is making or was killed while making."""
+    names = {entry.name for entry in path.iterdir()}
+    # A store in the making has this folder first; without it, blobs and oci-layout are somebody's OCI layout.
+    begun = _INCOMING in names and names <= {_INCOMING, "blobs", "oci-layout"}
+    return not names or begun or is_store(path)
+
+
 class DirectoryStore:
     """A store; several threads and processes may read and write it at once.
 
@@ -72,10 +80,10 @@ class DirectoryStore:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if not is_store(path) and any(path.iterdir()):
+            if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
-            for folder in ("blobs/sha256", "blobs/sha512", _INCOMING):
+            for folder in (_INCOMING, "blobs/sha256", "blobs/sha512"):
                 (path / folder).mkdir(parents=True, exist_ok=True)
             _write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
         except OSError as error:

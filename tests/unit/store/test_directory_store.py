@@ -316,6 +316,30 @@ def test_what_killed_writers_left_is_removed_in_time(store: DirectoryStore) -> N
     assert not left.exists()
 
 
+@pytest.mark.parametrize(
+    "made", [["incoming"], ["incoming", "blobs/sha256"], ["incoming", "blobs/sha512", "oci-layout"]]
+)
+def test_a_store_that_was_not_finished_is_finished(tmp_path: Path, upstream: Upstream, made: list[str]) -> None:
+    for folder in made:
+        (tmp_path / folder).mkdir(parents=True)
+    if "oci-layout" in made:
+        (tmp_path / "oci-layout").rmdir()
+        (tmp_path / "oci-layout").write_text("{}")
+    image = upstream.manifest()
+    store = DirectoryStore.create(tmp_path)
+    fill(store, upstream)
+    store.tag(image, "docker.io/team/app:1")
+    assert store.resolve("docker.io/team/app:1").digest == image.digest
+    store.close()
+
+
+def test_the_layout_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "blobs" / "sha256").mkdir(parents=True)
+    (tmp_path / "oci-layout").write_text("{}")
+    with pytest.raises(ConfigError, match="not empty and no store"):
+        DirectoryStore.create(tmp_path)
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     with pytest.raises(ConfigError, match="not empty and no store"):
