@@ -18,3 +18,8 @@ _.response_class
 
 # io.BufferedReader asks the raw stream below it.
 _.readable
+
+# http.client asks the socket that the fuzzer puts below it.
+_.makefile
+_.sendall
+_.setsockopt
