@@ -7,6 +7,7 @@ from typing import Any
 
 from packhorse.app.lock import LockInput, LockResult, lock_package
 from packhorse.app.lock_check import check_lock
+from packhorse.app.lock_discovery import discovery_in
 from packhorse.app.package_folder import PackageFolder
 from packhorse.app.workspace import Programs, Workspace, open_workspace
 from packhorse.base.events import NullReporter
@@ -44,12 +45,12 @@ class Shop:
     def lock(self, known: Lock | None = None, **settings: Any) -> LockResult:
         """Lock it."""
         with self.opened(known, settings) as (what, workspace):
-            return lock_package(what, workspace.discovery, workspace.registries, NullReporter())
+            return lock_package(what, discovery_in(workspace, what.package), workspace.registries, NullReporter())
 
     def check(self, known: Lock | None, **settings: Any) -> None:
         """Hold a lock against it."""
         with self.opened(known, settings) as (what, workspace):
-            check_lock(what, workspace.discovery, NullReporter())
+            check_lock(what, discovery_in(workspace, what.package), NullReporter())
 
     @contextmanager
     def opened(self, known: Lock | None, settings: dict[str, Any]) -> Iterator[tuple[LockInput, Workspace]]:
@@ -60,5 +61,5 @@ class Shop:
         )
         mirrors = tuple(parse_mirror(f"{host}={self.registry.url}/{host}") for host in HOSTS)
         reach = RegistrySettings(mirrors=MirrorTable(mirrors, mirror_only=True), retry=RetryPolicy(tries=1))
-        with open_workspace(self.folder, what.package, self.programs, reach) as workspace:
+        with open_workspace(self.folder, self.programs, reach) as workspace:
             yield what, workspace

@@ -1,4 +1,7 @@
-"""A package with all that locking and building it needs: its folder, its sources, and the programs that render it."""
+"""A package with what locking and building it needs: its folder, its sources, and the programs that render it.
+
+How images are found is not here: a build that only fetches what is locked does not load it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +11,6 @@ from pathlib import Path
 from packhorse.app.chart_sources import ChartRepositories, ChartSources
 from packhorse.app.git_sources import GitSources
 from packhorse.app.image_sources import ListedReferrers
-from packhorse.app.lock_finds import Discovery, Tools
 from packhorse.app.lock_resolver import Registries
 from packhorse.app.materials import LockMaterials
 from packhorse.app.package_folder import PackageFolder
@@ -17,10 +19,6 @@ from packhorse.helm.ports import ChartRenderer, KustomizeBuilder
 from packhorse.oci.distribution_client import RegistryClient
 from packhorse.oci.model import Descriptor
 from packhorse.oci.registry_settings import RegistrySettings
-from packhorse.package.model import Package
-from packhorse.package.placeholders import lock_values
-from packhorse.package.substitution import substitute
-from packhorse.package.variables import VariableValues
 from packhorse.store.open_source import open_source, parse_source
 
 __all__ = ["Programs", "Workspace", "open_workspace"]
@@ -45,18 +43,16 @@ class Workspace:
     """One package and its surroundings."""
 
     folder: PackageFolder
-    discovery: Discovery
+    programs: Programs
+    charts: ChartSources
     registries: Registries
     materials: LockMaterials
 
 
 @contextmanager
-def open_workspace(
-    folder: Path, package: Package, programs: Programs, settings: RegistrySettings
-) -> Iterator[Workspace]:
+def open_workspace(folder: Path, programs: Programs, settings: RegistrySettings) -> Iterator[Workspace]:
     """Put a workspace together; connections and files are closed at its end."""
     inside = PackageFolder(folder)
-    values = VariableValues(lock_values(package.variables))
 
     def open_file(text: str) -> tuple[ListedReferrers, Descriptor]:
         name = parse_source(text)
@@ -67,15 +63,8 @@ def open_workspace(
         git = GitSources(programs.git, inside)
         registries = Registries(lambda reference: client.repository(reference.name), open_file, git)
         charts = ChartSources(inside, programs.repositories, client.repository)
-        discovery = Discovery(
-            inside,
-            package,
-            charts,
-            Tools(programs.renderer, programs.kustomize),
-            lambda document, where: substitute(document, values, where),
-        )
         materials = LockMaterials(inside, charts, registries, git, programs.kustomize)
         try:
-            yield Workspace(inside, discovery, registries, materials)
+            yield Workspace(inside, programs, charts, registries, materials)
         finally:
             materials.close()

@@ -78,7 +78,7 @@ def command(
     )
     settings = registry_settings(registry)
     with (
-        open_workspace(folder, loaded.package, rendering_programs(registry.ca_file), settings) as workspace,
+        open_workspace(folder, rendering_programs(registry.ca_file), settings) as workspace,
         open_reporter(console) as reporter,
     ):
         result = build(what, workspace.materials, reporter)

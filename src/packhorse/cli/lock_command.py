@@ -6,6 +6,7 @@ import click
 
 from packhorse.app.lock import LockInput, lock_package, write_lock
 from packhorse.app.lock_check import check_lock
+from packhorse.app.lock_discovery import discovery_in
 from packhorse.app.package_folder import PackageFolder
 from packhorse.app.workspace import open_workspace
 from packhorse.cli.console import Console, examples, pass_console
@@ -74,13 +75,14 @@ def command(  # noqa: PLR0913 - click hands over each option
     )
     programs = rendering_programs(registry.ca_file)
     with (
-        open_workspace(folder, loaded.package, programs, registry_settings(registry)) as workspace,
+        open_workspace(folder, programs, registry_settings(registry)) as workspace,
         open_reporter(console) as reporter,
     ):
+        discovery = discovery_in(workspace, loaded.package)
         if check:
-            check_lock(what, workspace.discovery, reporter)
+            check_lock(what, discovery, reporter)
         else:
-            result = lock_package(what, workspace.discovery, workspace.registries, reporter)
+            result = lock_package(what, discovery, workspace.registries, reporter)
     if check:
         if output == "json":
             print_json({"lock": str(path), "stale": False})

@@ -249,7 +249,7 @@ class _Sources:
         self._opened = shop.opened(None, {})
 
     def __enter__(self) -> ChartSources:
-        return self._opened.__enter__()[1].discovery.sources
+        return self._opened.__enter__()[1].charts
 
     def __exit__(self, *exc_info: object) -> None:
         self._opened.__exit__(None, None, None)
