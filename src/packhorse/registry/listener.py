@@ -9,10 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
 from packhorse.base.errors import ConfigError, NetworkError, UsageError
+from packhorse.registry.aiohttp_server import HttpProcessingError, web
 from packhorse.registry.ports import Catalog
 from packhorse.registry.server import RegistryServer
 

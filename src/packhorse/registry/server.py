@@ -7,14 +7,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from aiohttp import web
-
 from packhorse.base.errors import PackhorseError
 from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream
+from packhorse.registry.aiohttp_server import web
 from packhorse.registry.answers import Answer, Code, Content, json_answer, refusal
 from packhorse.registry.api import Ask, PullApi
 from packhorse.registry.metrics import Metrics

@@ -11,11 +11,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from packhorse.base.errors import IntegrityError
 from packhorse.base.units import KIB, MIB
 from packhorse.oci.ports import BlobStream, Extent
+from packhorse.registry.aiohttp_server import web
 from packhorse.registry.ranges import Span
 
 __all__ = ["Run", "Sender", "StalledError"]
