@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from packhorse.base.errors import ConfigError, UsageError
+from packhorse.base.errors import ConfigError, PackhorseError, UsageError
 from packhorse.base.events import Reporter
 from packhorse.bundle.reader import Bundle
 from packhorse.oci import media_types
@@ -27,6 +27,9 @@ from packhorse.store.open_source import is_file_source, open_files, parse_source
 
 __all__ = ["PushPlan", "PushResult", "PushSource", "PushTarget", "name_images", "open_source", "plan_push", "push"]
 
+_SPARSE_HINT = (
+    "this registry wants everything that an index lists: push with --unwrap-indexes, or lock all platforms of the image"
+)
 _UNFIT_FOR_NAME = re.compile(r"[^a-z0-9.]+")
 
 
@@ -106,7 +109,12 @@ def push(plan: PushPlan, *, workers: int, reporter: Reporter) -> PushResult:
         PackhorseError: Some of it could not be pushed; the rest was. All failures are in it.
     """
     begun = time.monotonic()
-    copied = carry_out(plan.copy, workers=workers, reporter=reporter)
+    try:
+        copied = carry_out(plan.copy, workers=workers, reporter=reporter)
+    except PackhorseError as error:
+        if _refuses_sparse(plan, error):
+            raise type(error)(error.message, hint=_SPARSE_HINT, failures=error.failures) from error
+        raise
     return PushResult(copied, plan.seconds + time.monotonic() - begun)
 
 
@@ -275,6 +283,21 @@ def _new_name(reference: Reference, target: PushTarget) -> str:
     tag = f":{reference.tag}" if reference.tag is not None else ""
     digest = f"@{reference.digest}" if reference.digest is not None else ""
     return f"{target.repository(reference)}{tag}{digest}"
+
+
+def _refuses_sparse(plan: PushPlan, error: PackhorseError) -> bool:
+    """Whether the registry refused an index of which not everything is there, for what it lists."""
+    sparse = [
+        root.descriptor.digest
+        for destination in plan.copy.destinations
+        for root in destination.roots
+        if carried_by(root.descriptor) is not None
+    ]
+    return any(
+        failure.message.startswith(digest) and "MANIFEST" in failure.message
+        for failure in error.failures
+        for digest in sparse
+    )
 
 
 def _no_target(text: str, why: str) -> UsageError:

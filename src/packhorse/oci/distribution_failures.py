@@ -50,7 +50,8 @@ def _tls(cause: BaseException) -> TransportFailure:
 
 
 def _name(cause: BaseException) -> TransportFailure:
-    return TransportFailure(f"its name does not resolve: {getattr(cause, 'strerror', cause)}", retry=False)
+    again = getattr(cause, "errno", None) == socket.EAI_AGAIN
+    return TransportFailure(f"its name does not resolve: {getattr(cause, 'strerror', cause)}", retry=again)
 
 
 def _time(cause: BaseException) -> TransportFailure:

@@ -20,6 +20,8 @@ __all__ = ["Manifests"]
 _ACCEPT = ", ".join(sorted(media_types.INDEX_TYPES | media_types.MANIFEST_TYPES)) + ", */*;q=0.1"
 _VAGUE_TYPES = frozenset({"", "application/json", "application/octet-stream", "text/plain"})
 _OK = 200
+_WRITE_SECONDS = 120.0
+"""A registry may look for everything that an index lists before it answers."""
 _HEAD_ANSWERS = frozenset({_OK, 405, 501})
 _WRITTEN = frozenset({200, 201, 202})
 
@@ -93,7 +95,8 @@ class Manifests:
         what = f"write the manifest {self._access.written(target)}"
         headers = {"Content-Type": media_type}
         upload = Upload(len(content), lambda: [content])
-        call = Call(what, "PUT", place.path(f"manifests/{target}"), self._access.scope(place), headers, upload)
+        path, scope = place.path(f"manifests/{target}"), self._access.scope(place)
+        call = Call(what, "PUT", path, scope, headers, upload, answer_seconds=_WRITE_SECONDS)
         answer = self._access.exchange.run(place.server, call)
         if answer.status not in _WRITTEN:
             raise refused(what, place, answer)

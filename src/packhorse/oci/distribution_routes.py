@@ -123,9 +123,20 @@ class Access:
         return f"{self.name}{'@' if ':' in target else ':'}{target}"
 
     def places(self, *, by_digest: bool) -> tuple[Place, ...]:
-        """Where to read, best first."""
+        """Where to read, best first; at least one.
+
+        Raises:
+            RegistryError: The mirrors are for the other kind of reading only, and the upstream is ruled out.
+        """
         unwanted = "tag" if by_digest else "digest"
-        return tuple(place for place in self.router.places(self.locations) if place.pull_by != unwanted)
+        found = tuple(place for place in self.router.places(self.locations) if place.pull_by != unwanted)
+        if not found:
+            kind = "digest" if by_digest else "tag"
+            raise RegistryError(
+                f"no mirror of {self.name} may be asked by {kind}, and nothing but mirrors may be asked",
+                hint="leave out --mirror-only, or see pull-from-mirror in registries.conf",
+            )
+        return found
 
     def upstream(self) -> Place:
         """Where to write: of a repository without mirrors, the one place that it has."""

@@ -263,6 +263,8 @@ def test_the_registry_that_debian_has(bundle: Path, tmp_path: Path) -> None:
         with pytest.raises(RegistryError) as refused:
             pushed(layout, host)
         assert "MANIFEST" in refused.value.failures[0].message
+        assert refused.value.hint is not None
+        assert "--unwrap-indexes" in refused.value.hint
         pushed(layout, host, unwrap=True)
         assert client.repository(f"{host}/team/app").resolve("1") == amd64.plain()
         assert pushed(layout, host, unwrap=True).blobs == 0

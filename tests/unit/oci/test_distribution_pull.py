@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from packhorse.oci.manifest import MAX_MANIFEST_BYTES
 from packhorse.oci.mirrors import MirrorTable, parse_mirror
 from packhorse.oci.model import Descriptor, Index, Manifest
 from packhorse.oci.ports import BlobStream
+from packhorse.oci.registries_conf import parse_registries_conf
 from packhorse.oci.retry import RetryPolicy
 from tests.support import registry_faults as faults
 from tests.support.registry import Registry
@@ -506,3 +508,77 @@ def test_a_page_for_people_is_no_list_of_referrers(
 ) -> None:
     registry.faults.append(Fault("GET .*/referrers/", faults.answer(200, {"Content-Type": "text/html"}, b"<html>")))
     assert repository.referrers(image) == ()
+
+
+def test_referrers_through_a_mirror_that_cannot_tell(
+    registry: Registry, other_registry: Registry, clients: Clients, image: Descriptor
+) -> None:
+    one = signature(registry, image)
+    other_registry.faults.append(Fault("GET .*/referrers/", faults.answer(403), times=-1))
+    repository = mirrored(clients, f"upstream.invalid={other_registry.url}", f"*={registry.url}", only=True)
+    assert [each.digest for each in repository.referrers(image)] == [one.digest]
+    other_registry.faults.clear()
+    other_registry.features.referrers = False
+    assert [each.digest for each in repository.referrers(image)] == [one.digest]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "match"),
+    [
+        (faults.answer(403), RegistryError, "access is denied"),
+        (faults.answer(200, {"Content-Type": media_types.OCI_INDEX}, b"{}"), IntegrityError, "is not what it must be"),
+        (faults.flood(media_types.OCI_INDEX, 5 * MIB), IntegrityError, "larger than 4"),
+    ],
+)
+def test_a_list_of_referrers_that_is_none(
+    registry: Registry,
+    repository: Repository,
+    image: Descriptor,
+    answer: faults.Action,
+    error: type[PackhorseError],
+    match: str,
+) -> None:
+    registry.faults.append(Fault("GET .*/referrers/", answer, times=-1))
+    with pytest.raises(error, match=match):
+        repository.referrers(image)
+
+
+def test_what_stands_under_the_tag_of_referrers_is_no_list(
+    registry: Registry, repository: Repository, image: Descriptor
+) -> None:
+    registry.features.referrers = False
+    registry.repository("team/app").tags[f"sha256-{image.digest.hex}"] = image.digest
+    with pytest.raises(IntegrityError, match="is not a list of referrers"):
+        repository.referrers(image)
+
+
+def test_a_page_that_breaks_is_a_failure(registry: Registry, repository: Repository, image: Descriptor) -> None:
+    assert image.size
+    registry.faults.append(Fault("GET .*/tags/list", faults.truncate(3)))
+    with pytest.raises(NetworkError, match="closed after 3 of"):
+        repository.tags()
+
+
+def test_a_connection_left_in_the_middle_is_not_used_again(
+    registry: Registry, repository: Repository, image: Descriptor, layer: Descriptor
+) -> None:
+    done = threading.Event()
+
+    def begin(handler: faults.FaultyHandler, _fault: Fault) -> None:
+        handler.write_raw(f"HTTP/1.1 200 OK\r\nContent-Length: {layer.size}\r\n\r\n".encode() + LAYER[:10])
+        done.wait(20)
+        handler.close_connection = True
+
+    registry.faults.append(Fault("GET", begin))
+    with repository.open(layer) as stream:
+        assert stream.readinto(memoryview(bytearray(10))) == 10
+    assert repository.resolve("v1") == image
+    done.set()
+
+
+def test_nothing_is_left_to_ask(registry: Registry, clients: Clients) -> None:
+    text = f'[[registry]]\nprefix="a.example"\n[[registry.mirror]]\nlocation="{registry.host}"\n'
+    rules = parse_registries_conf((text + 'pull-from-mirror="digest-only"').encode(), "x")
+    repository = clients.repository("a.example/b", mirrors=MirrorTable(configured=rules, mirror_only=True))
+    with pytest.raises(RegistryError, match=r"no mirror of a\.example/b may be asked by tag"):
+        repository.resolve("v1")
