@@ -1,4 +1,4 @@
-"""The main job, as the shop's README tells it: lock and build where registries are, run where none is.
+"""The main job, as the tutorial tells it: lock and build where registries are, run where none is.
 
 Everything is done by the ``packhorse`` command, in the place where a person would type it. What is known at the site is
 the bundle's file, its root digest and the password of the database.
