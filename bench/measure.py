@@ -1,16 +1,16 @@
 """Running one program and measuring all of it: wall time, processor time, peak memory, bytes written."""
 
 import os
-import resource
 import statistics
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["BenchError", "Sample", "Summary", "measure", "summarise"]
 
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 _KIB = 1024
 _OUTPUT_BLOCK = 512
 
@@ -58,19 +58,17 @@ def measure(arguments: Sequence[str], folder: Path, *, before: Callable[[], None
         before()
     # What the one before has written must not be on its way to the disk while this one is measured.
     os.sync()
-    log = folder / "measured.log"
+    log, result = folder / "measured.log", folder / "measured.txt"
     with log.open("wb") as output:
-        begun = time.monotonic()
-        child = subprocess.Popen(
-            list(arguments), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(result), *arguments]
+        subprocess.run(
+            launcher, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=True
         )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - begun
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
+    code, wall, cpu, peak, written = map(float, result.read_text().split())
+    if code != 0:
         tail = log.read_text(errors="replace")[-2000:]
-        raise BenchError(f"{' '.join(arguments)} ended with {child.returncode}:\n{tail}")
-    return _sample(wall, usage)
+        raise BenchError(f"{' '.join(arguments)} ended with {code:.0f}:\n{tail}")
+    return Sample(wall, cpu, int(peak) * _KIB, int(written) * _OUTPUT_BLOCK)
 
 
 def summarise(samples: Sequence[Sample]) -> Summary:
@@ -83,13 +81,4 @@ def summarise(samples: Sequence[Sample]) -> Summary:
         cpu_seconds=statistics.median(sample.cpu_seconds for sample in samples),
         peak_bytes=max(sample.peak_bytes for sample in samples),
         written_bytes=round(statistics.median(sample.written_bytes for sample in samples)),
-    )
-
-
-def _sample(wall: float, usage: resource.struct_rusage) -> Sample:
-    return Sample(
-        wall_seconds=wall,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=usage.ru_maxrss * _KIB,
-        written_bytes=usage.ru_oublock * _OUTPUT_BLOCK,
     )
