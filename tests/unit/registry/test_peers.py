@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from packhorse.oci.digest import Digest
+from packhorse.registry.api import PROBE_REGISTRY, PROBE_REPOSITORY
+from packhorse.registry.nodes.model import Mirror
+from packhorse.registry.nodes.registries_conf import render_registries_conf
 from tests.support.serving import Served
 
 pytestmark = [
@@ -41,3 +44,20 @@ def test_skopeo_lists_the_tags(served: Served) -> None:
     address = f"{served.server.host}:{served.server.port}"
     listed = json.loads(skopeo("list-tags", "--tls-verify=false", f"docker://{address}/docker.io/library/multi"))
     assert listed["Tags"] == ["1"]
+
+
+def test_the_library_of_podman_and_crio_pulls_from_the_mirror_and_from_nowhere_else(
+    served: Served, tmp_path: Path
+) -> None:
+    settings = tmp_path / "registries.conf"
+    settings.write_bytes(render_registries_conf(Mirror.parse(served.server.url), ["docker.io"]))
+    ask = ("--registries-conf", str(settings), "inspect", "--raw")
+    image = next(entry for name, entry in served.bundle.images() if name.repository == "library/multi")
+    assert Digest.of(skopeo(*ask, "docker://docker.io/library/multi:1")) == image.digest
+    probe = f"{PROBE_REGISTRY}/{PROBE_REPOSITORY}/p-skopeo:latest"
+    for missing in ("docker.io/library/nothing:1", probe):
+        refused = subprocess.run(["skopeo", *ask, f"docker://{missing}"], check=False, capture_output=True, text=True)
+        assert refused.returncode != 0
+        assert f"registry {missing.partition('/')[0]} is blocked" in refused.stderr
+        assert "dial" not in refused.stderr
+    assert json.loads(served.ask("/probe/p-skopeo").body)["seen"] == 1
