@@ -1,15 +1,15 @@
 """``push``: copy the images of a bundle, a store or a layout into a registry, and nothing that is there already."""
 
-import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from packhorse.base.errors import ConfigError, PackhorseError, UsageError
+from packhorse.app.push_names import NamedRoot, PushTarget, name_images
+from packhorse.base.errors import ConfigError, PackhorseError
 from packhorse.base.events import Reporter
 from packhorse.bundle.reader import Bundle
 from packhorse.oci import media_types
@@ -25,12 +25,11 @@ from packhorse.store.directory_store import DirectoryStore, is_store
 from packhorse.store.layout_source import LayoutSource
 from packhorse.store.open_source import is_file_source, open_files, parse_source
 
-__all__ = ["PushPlan", "PushResult", "PushSource", "PushTarget", "name_images", "open_source", "plan_push", "push"]
+__all__ = ["PushPlan", "PushResult", "PushSource", "open_source", "plan_push", "push"]
 
 _SPARSE_HINT = (
     "this registry wants everything that an index lists: push with --unwrap-indexes, or lock all platforms of the image"
 )
-_UNFIT_FOR_NAME = re.compile(r"[^a-z0-9.]+")
 
 
 class PushSource(ContentSource, Protocol):
@@ -41,46 +40,6 @@ class PushSource(ContentSource, Protocol):
 
     def referrers_to(self, name: str, subject: Digest) -> Iterable[tuple[Descriptor, str]]:
         """Yield what refers to a manifest of a repository, each with its tag or an empty string."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushTarget:
-    """A registry, and how names are made in it.
-
-    Without ``prefix`` a repository keeps its name: ``docker.io/library/redis`` becomes ``<registry>/library/redis``.
-    With one, it stands below it under its upstream's host: ``<registry>/<prefix>/docker.io/library/redis``, so that
-    images of several upstreams never meet. ``path`` stands before either.
-    """
-
-    registry: str
-    path: str = ""
-    prefix: str | None = None
-
-    @classmethod
-    def parse(cls, text: str, prefix: str | None = None) -> "PushTarget":
-        """Read ``registry.example:5000`` or ``registry.example/project``.
-
-        Raises:
-            UsageError: It is no registry, or no repository can have this path.
-        """
-        registry, _, path = text.strip("/").partition("/")
-        prefix = None if prefix is None else prefix.strip("/")
-        try:
-            found = Reference.parse("/".join((registry, *(part for part in (path, prefix) if part), "name")))
-        except ConfigError as error:
-            raise _no_target(text, error.message) from error
-        # A word without a dot or port is a repository on Docker Hub to the grammar, not a host.
-        if registry not in {found.registry, "index.docker.io"}:
-            raise _no_target(text, f"{registry!r} is not a registry host")
-        return cls(found.registry, path, prefix or None)
-
-    def repository(self, reference: Reference) -> str:
-        """Return registry and repository for an image."""
-        parts = [self.registry, self.path]
-        if self.prefix is not None:
-            host = _UNFIT_FOR_NAME.sub("-", reference.registry.lower()).strip("-.")
-            parts += [self.prefix, host]
-        return "/".join(part for part in (*parts, reference.repository) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,40 +105,8 @@ def plan_push(
         for name, roots in named.items()
     ]
     prepared = plan_copy(source, destinations, workers=workers)
-    names = tuple((reference, _new_name(reference, target)) for reference, _ in images)
+    names = tuple((reference, target.name(reference)) for reference, _ in images)
     return PushPlan(prepared, names, time.monotonic() - begun)
-
-
-@dataclass(frozen=True, slots=True)
-class NamedRoot:
-    """An image with the repository that it comes from, where its referrers are looked for."""
-
-    upstream: str
-    root: Root
-
-
-def name_images(images: Sequence[tuple[Reference, Descriptor]], target: PushTarget) -> dict[str, tuple[NamedRoot, ...]]:
-    """Gather images by the repository that they go to. Of two that have the very same name, the first keeps its tag.
-
-    Raises:
-        UsageError: Images of different names would get the same tag for different content.
-    """
-    found: dict[str, list[NamedRoot]] = defaultdict(list)
-    tagged: dict[str, tuple[Reference, Digest]] = {}
-    for reference, descriptor in images:
-        repository = target.repository(reference)
-        tags: tuple[str, ...] = ()
-        if reference.tag is not None:
-            name = f"{repository}:{reference.tag}"
-            first, digest = tagged.setdefault(name, (reference, descriptor.digest))
-            if digest != descriptor.digest and first.name != reference.name:
-                raise UsageError(
-                    f"{first} and {reference} are different images, and both would become {name}",
-                    hint="with --prefix, names keep the registry that they come from",
-                )
-            tags = (reference.tag,) if digest == descriptor.digest else ()
-        found[repository].append(NamedRoot(reference.name, Root(descriptor, tags)))
-    return {name: tuple(roots) for name, roots in found.items()}
 
 
 def open_source(text: str, opened: ExitStack) -> PushSource:
@@ -279,12 +206,6 @@ def _unwrapped(source: ContentSource, descriptor: Descriptor) -> Descriptor:
     return descriptor if whole or len(real) != 1 else real[0].plain()
 
 
-def _new_name(reference: Reference, target: PushTarget) -> str:
-    tag = f":{reference.tag}" if reference.tag is not None else ""
-    digest = f"@{reference.digest}" if reference.digest is not None else ""
-    return f"{target.repository(reference)}{tag}{digest}"
-
-
 def _refuses_sparse(plan: PushPlan, error: PackhorseError) -> bool:
     """Whether the registry refused an index of which not everything is there, for what it lists."""
     sparse = [
@@ -297,11 +218,4 @@ def _refuses_sparse(plan: PushPlan, error: PackhorseError) -> bool:
         failure.message.startswith(digest) and "MANIFEST" in failure.message
         for failure in error.failures
         for digest in sparse
-    )
-
-
-def _no_target(text: str, why: str) -> UsageError:
-    return UsageError(
-        f"{text!r} is not a registry to push to: {why}",
-        hint="write it as registry.example, registry:5000 or registry.example/project",
     )

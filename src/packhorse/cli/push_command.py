@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from packhorse.app.push import PushPlan, PushResult, PushTarget, open_source, plan_push, push
+from packhorse.app.push import PushPlan, PushResult, open_source, plan_push, push
+from packhorse.app.push_names import PushTarget
 from packhorse.base.errors import UsageError
 from packhorse.base.units import format_bytes, format_duration
 from packhorse.cli.console import Console, examples, pass_console
@@ -148,6 +149,7 @@ def _plan_data(plan: PushPlan) -> dict[str, Any]:
             for step in steps.tags
         ],
         "blobBytes": steps.blob_bytes,
+        "manifestBytes": steps.manifest_bytes,
         "heldBlobs": steps.held_blobs,
         "heldBytes": steps.held_bytes,
     }

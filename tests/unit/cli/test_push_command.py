@@ -96,6 +96,7 @@ def test_a_dry_run_for_programs(
     assert data["manifests"][1] == {"digest": manifest.digest, "size": manifest.size, "repository": names[1]}
     assert data["tags"][0] == {"name": f"{names[0]}:1", "digest": manifest.digest, "movesFrom": None}
     assert data["blobBytes"] == sum(blob["size"] for blob in data["blobs"])
+    assert data["manifestBytes"] == 2 * manifest.size
     assert (data["heldBlobs"], data["heldBytes"]) == (0, 0)
     assert run(layout, registry.host, "--output", "json") == 0
     assert json.loads(capsys.readouterr().out)["seconds"] >= 0
