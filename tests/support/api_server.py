@@ -16,7 +16,14 @@ _ROOT = Path(__file__).parents[2]
 
 
 def program_folder() -> Path:
-    return Path(os.environ.get("PACKHORSE_E2E_BIN") or _ROOT / ".cache" / "e2e" / "bin")
+    """Return where the programs are, or would be."""
+    named = os.environ.get("PACKHORSE_E2E_BIN")
+    if named:
+        return Path(named)
+    built = _ROOT / ".cache" / "e2e" / "bin"
+    # One folder for each set of sources; the newest is what was built last.
+    folders = sorted((path for path in built.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    return folders[-1] if folders else built
 
 
 def why_not() -> str:
