@@ -44,7 +44,7 @@ def command(console: Console, release: str | None, cluster: ClusterOptions, outp
 def _lines(release: ReleaseHealth, *, everything: bool) -> Iterator[str]:
     record = release.record
     total, bad = len(release.findings), len(release.unhealthy)
-    health = f"all {total} objects ready" if not bad else f"{bad} of {total} objects not ready"
+    health = f"{bad} of {total} objects not ready" if bad else f"all {total} objects ready" if total > 1 else "ready"
     state = record.status if record.status == "deployed" else f"{record.status.upper()}"
     yield f"{record.name} {record.version}  revision {record.revision}  {state} {_time(record)}  {health}"
     if record.message:

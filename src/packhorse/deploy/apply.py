@@ -101,8 +101,7 @@ class Executor:
 
     def _carry_out(self, plan: Plan, check: Callable[[], None]) -> None:
         for stage in plan.stages:
-            work = sum(1 for step in stage.steps if step.is_work)
-            self.reporter.phase(f"Component {stage.component}" if stage.component else "Cluster", items=work)
+            self.reporter.phase(_title(stage), items=_tasks(stage))
             self._run_stage(stage, check)
 
     def _run_stage(self, stage: Stage, check: Callable[[], None]) -> None:
@@ -130,12 +129,9 @@ class Executor:
     def _apply(self, action: ObjectAction) -> None:
         if not action.is_work or action.desired is None:
             return
-        key = "/".join(action.identity.key)
-        self.reporter.started(key, str(action.identity))
         if action.kind == "replace":
             self._waiter.until_gone(self._delete(action.identity), timeout_seconds=self.settings.timeout_seconds)
         self._apply_patiently(action.desired)
-        self.reporter.finished(key)
 
     def _apply_patiently(self, obj: KubeObject) -> None:
         """Apply an object, and wait for what only needs a moment: a kind just defined, a webhook just started."""
@@ -174,8 +170,6 @@ class Executor:
             return []
         if not action.is_work or action.desired is None:
             return identities
-        key = f"helm/{action.namespace}/{action.release}"
-        self.reporter.started(key, f"Chart/{action.chart}")
         spec = ReleaseSpec(
             name=action.release,
             namespace=action.namespace,
@@ -192,7 +186,6 @@ class Executor:
                 self.installer.install(spec)
         except ClusterError as error:
             raise self._with_reasons(error, watched) from error
-        self.reporter.finished(key)
         return identities
 
     def _with_reasons(self, error: ClusterError, identities: list[ObjectIdentity]) -> ClusterError:
@@ -232,6 +225,20 @@ class Executor:
         except PackhorseError as unrecorded:
             # The first error matters more; a record that still says "deploying" is understood as an interrupted one.
             error.add_note(f"the release record could not be updated: {unrecorded.message}")
+
+
+def _title(stage: Stage) -> str:
+    removes = all(step.kind in {"remove", "keep"} for step in stage.steps)
+    what = f"component {stage.component}" if stage.component else "cluster"
+    return f"Removing: {what}" if removes else what.capitalize()
+
+
+def _tasks(stage: Stage) -> int:
+    """Count the objects that get ready or go."""
+    actions = [
+        action for step in stage.steps for action in (step.objects if isinstance(step, ChartAction) else (step,))
+    ]
+    return sum(1 for action in actions if action.kind != "keep")
 
 
 def _uid(live: KubeObject) -> str:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from packhorse.base.errors import ClusterError
 from packhorse.kube.errors import NotServedError
-from packhorse.kube.fields import mapping
+from packhorse.kube.fields import mapping, objects
 from packhorse.kube.object_identity import KubeObject, ObjectIdentity
 from packhorse.kube.pod_trouble import ContainerTrouble, pod_trouble
 from packhorse.kube.ports import Cluster, ServedKind
 from packhorse.kube.readiness import Health, assess
-from packhorse.kube.workloads import pod_selector
+from packhorse.kube.workloads import pod_selector, pod_templates
 
 __all__ = ["Finding", "examine"]
 
@@ -30,6 +30,8 @@ class Finding:
     """What keeps it from being ready: ``api-7c9f waits: readiness GET /healthz 503``."""
     log: str = ""
     """The last line that a container in trouble wrote."""
+    is_probed: bool = True
+    """Whether its readiness is checked by a probe. Else it counts as ready whenever its program runs at all."""
 
     @property
     def line(self) -> str:
@@ -63,7 +65,7 @@ def examine(cluster: Cluster, identity: ObjectIdentity, *, with_log: bool = Fals
         return Finding(identity, Health("missing", "is not there"))
     health = assess(live)
     if health.is_ready:
-        return Finding(identity, health)
+        return Finding(identity, health, is_probed=_is_probed(live))
     if identity.kind == _CLAIMS and _waits_for_consumer(cluster, live):
         return Finding(identity, Health("ready", "bound when a pod uses it"))
     found = _pod_troubles(cluster, identity, live)
@@ -132,6 +134,13 @@ def _waits_for_consumer(cluster: Cluster, claim: KubeObject) -> bool:
         return False
     storage_class = cluster.get(ObjectIdentity("storage.k8s.io/v1", "StorageClass", "", name))
     return storage_class is not None and storage_class.get("volumeBindingMode") == "WaitForFirstConsumer"
+
+
+def _is_probed(live: KubeObject) -> bool:
+    if pod_selector(live) is None or live.get("kind") == "Job" or mapping(live.get("spec")).get("replicas") == 0:
+        return True
+    containers = [each for template in pod_templates(live) for each in objects(template.spec.get("containers"))]
+    return all("readinessProbe" in container for container in containers)
 
 
 def _age(pod: KubeObject) -> str:

@@ -18,14 +18,17 @@ _POLL_SECONDS = 1.0
 _FIRST_POLL_SECONDS = 0.2
 _SECONDS_BETWEEN_NOTES = 5.0
 _SECONDS_BEFORE_NOTE = 2.0
+_SECONDS_TO_STAY_READY = 5.0
+_SECONDS_AFTER_FAILURE = 30.0
 
 
 @dataclass(slots=True)
 class _Told:
-    """What was said last about an object, and when."""
+    """What was said last about an object, and since when it has been ready."""
 
     line: str = ""
     at: float = float("-inf")
+    ready_since: float | None = None
 
 
 class Waiter:
@@ -41,9 +44,13 @@ class Waiter:
     ) -> None:
         """Return when all objects are ready.
 
+        A workload that has just become ready and has no readiness probe must stay so for some seconds: without a probe
+        it is ready whenever its program runs, a program that crashes again and again included.
+
         Args:
-            identities: Which objects.
-            timeout_seconds: How long at most, for all of them.
+            identities: Which objects. Each is a task of the reporter's, and ends here.
+            timeout_seconds: How long at most, for all of them. When one has failed for good, the others get half a
+                minute more.
             check: Called between two looks; what it raises ends the waiting.
 
         Raises:
@@ -51,47 +58,54 @@ class Waiter:
         """
         waiting = dict.fromkeys(identities)
         width = max((len(str(identity)) for identity in waiting), default=0)
+        for identity in waiting:
+            self._reporter.started(_key(identity), str(identity))
         told: dict[ObjectIdentity, _Told] = {}
-        failed: list[Finding] = []
+        failed: list[ObjectIdentity] = []
         begun = self._clock.monotonic()
+        deadline = begun + timeout_seconds
         pause = _FIRST_POLL_SECONDS
         while True:
             for identity in tuple(waiting):
                 finding = examine(self._cluster, identity)
-                if finding.health.is_ready:
-                    del waiting[identity]
-                    self._tell_ready(finding, width, waited=identity in told)
-                elif finding.health.state == "failed":
-                    del waiting[identity]
-                    failed.append(finding)
+                if finding.health.state == "failed":
+                    failed.append(identity)
                     self._reporter.failed(_key(identity), f"{str(identity).ljust(width)}  {finding.line}")
-                else:
-                    self._tell_waiting(finding, width, told)
-            waited = self._clock.monotonic() - begun
-            if not waiting or waited >= timeout_seconds:
+                elif not self._is_ready(finding, width, told):
+                    continue
+                del waiting[identity]
+            now = self._clock.monotonic()
+            if failed:
+                deadline = min(deadline, now + _SECONDS_AFTER_FAILURE)
+            if not waiting or now >= deadline:
                 break
             check()
-            self._clock.sleep(min(pause, timeout_seconds - waited))
+            self._clock.sleep(min(pause, deadline - now))
             pause = _POLL_SECONDS
         if failed or waiting:
-            raise self._failure([*(each.identity for each in failed), *waiting], waited)
+            raise self._failure([*failed, *waiting], now - begun)
 
     def until_gone(self, identities: Iterable[tuple[ObjectIdentity, str]], *, timeout_seconds: float) -> None:
         """Return when none of the objects is there.
 
         Args:
             identities: Each object with its ``metadata.uid``: one of the same name that came after it doesn't count.
+                Each is a task of the reporter's, and ends here.
             timeout_seconds: How long at most, for all of them.
 
         Raises:
             ClusterError: Some are still there; the message says what holds them, where that is known.
         """
         waiting = dict(identities)
+        for identity in waiting:
+            self._reporter.started(_key(identity), str(identity))
         begun = self._clock.monotonic()
         pause = _FIRST_POLL_SECONDS
         while True:
             held = {identity: self._holds(identity, uid) for identity, uid in waiting.items()}
-            waiting = {identity: uid for identity, uid in waiting.items() if held[identity] is not None}
+            for identity in [each for each in waiting if held[each] is None]:
+                del waiting[identity]
+                self._reporter.finished(_key(identity))
             waited = self._clock.monotonic() - begun
             if not waiting:
                 return
@@ -131,16 +145,27 @@ class Waiter:
         finalizers = live["metadata"].get("finalizers") or ()
         return f", held by {', '.join(map(str, finalizers))}" if finalizers else ""
 
-    def _tell_ready(self, finding: Finding, width: int, *, waited: bool) -> None:
-        if waited:
+    def _is_ready(self, finding: Finding, width: int, told: dict[ObjectIdentity, _Told]) -> bool:
+        """Whether an object needs no more waiting; tells what it waits for, or that it is done."""
+        last = told.get(finding.identity)
+        if not finding.health.is_ready:
+            self._tell_waiting(finding, width, told)
+            told[finding.identity].ready_since = None
+            return False
+        now = self._clock.monotonic()
+        if last is not None and not finding.is_probed:
+            last.ready_since = now if last.ready_since is None else last.ready_since
+            if now - last.ready_since < _SECONDS_TO_STAY_READY:
+                return False
+        if last is not None:
             self._reporter.note(f"✓ {str(finding.identity).ljust(width)}  {finding.health.message}")
-            self._reporter.finished(_key(finding.identity))
+        self._reporter.finished(_key(finding.identity))
+        return True
 
     def _tell_waiting(self, finding: Finding, width: int, told: dict[ObjectIdentity, _Told]) -> None:
         now = self._clock.monotonic()
         last = told.get(finding.identity)
         if last is None:
-            self._reporter.started(_key(finding.identity), f"{finding.identity} {finding.line}")
             # What settles by itself within a moment is not worth a line.
             last = told[finding.identity] = _Told(at=now - _SECONDS_BETWEEN_NOTES + _SECONDS_BEFORE_NOTE)
         if finding.line != last.line and now - last.at >= _SECONDS_BETWEEN_NOTES:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from packhorse.kube.fields import condition, mapping
+from packhorse.kube.fields import condition, count, mapping
 from packhorse.kube.object_identity import KubeObject
 
 __all__ = ["ContainerTrouble", "pod_trouble"]
@@ -20,6 +20,11 @@ _NODES = re.compile(r"^\d+/\d+ nodes are available: ")
 _PREEMPTION = re.compile(r"\.? ?(no new claims to deallocate, )?preemption: .*$")
 _PULL_NOISE = re.compile(r'^(?:Failed to pull image|Back-off pulling image) "[^"]*":? ?')
 _RPC_NOISE = re.compile(r"rpc error: code = \w+ desc = ")
+# Of "failed to pull: failed to unpack: failed to resolve: no such host" the last part is the reason.
+_CHAIN_NOISE = re.compile(
+    r'(?:Err\w*Pull|failed to pull and unpack image "[^"]*"|failed to resolve (?:image|reference "[^"]*")'
+    r"|failed to do request): "
+)
 _MAX_LENGTH = 200
 _SIGNAL_EXIT = 128
 
@@ -71,8 +76,9 @@ def _container_trouble(
         return ContainerTrouble(_short(_pull_message(container, waiting, events)))
     if reason == "CrashLoopBackOff":
         last = mapping(mapping(container.get("lastState")).get("terminated"))
-        tries = container.get("restartCount", 0)
-        return ContainerTrouble(_short(f"crashed {tries} times, {_exit_text(last)}"), name, crashed=True)
+        tries = count(container, "restartCount")
+        often = f"{tries} times" if tries > 1 else "once"
+        return ContainerTrouble(_short(f"crashed {often}, {_exit_text(last)}"), name, crashed=True)
     if reason and reason not in {"ContainerCreating", "PodInitializing"}:
         return ContainerTrouble(_short(f"{reason}: {_tidy(str(waiting.get('message', '')))}".rstrip(": ")))
     terminated = mapping(state.get("terminated"))
@@ -92,7 +98,7 @@ def _pull_message(container: KubeObject, waiting: KubeObject, events: Sequence[K
         # Older kubelets' back-off message says only the image; why it failed is in the event before it.
         failures = [e for e in events if e.get("reason") == "Failed" and "pull" in str(e.get("message", ""))]
         why = _PULL_NOISE.sub("", str(failures[-1].get("message", ""))) if failures else ""
-    tidy = _tidy(why)
+    tidy = _CHAIN_NOISE.sub("", _tidy(why))
     return f"cannot pull {image}: {tidy}" if tidy else f"cannot pull {image}"
 
 

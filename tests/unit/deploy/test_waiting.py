@@ -46,7 +46,10 @@ def put(cluster: LivelyCluster, identity: ObjectIdentity, **fields: Any) -> Kube
 
 
 def deployment(cluster: LivelyCluster) -> None:
-    put(cluster, API, spec={"replicas": 3, "selector": {"matchLabels": {"app": "api"}}})
+    template = {
+        "spec": {"containers": [{"name": "api", "readinessProbe": {"httpGet": {"path": "/healthz", "port": 80}}}]}
+    }
+    put(cluster, API, spec={"replicas": 3, "selector": {"matchLabels": {"app": "api"}}, "template": template})
     counts = {"replicas": 3, "updatedReplicas": 3, "readyReplicas": 2, "availableReplicas": 2}
     cluster.set_status(API, {"observedGeneration": 1, **counts})
 
@@ -212,3 +215,43 @@ def test_what_does_not_go_says_what_holds_it(cluster: LivelyCluster, waiter: Wai
     with pytest.raises(ClusterError, match="1 object did not go within 1 min") as caught:
         waiter.until_gone([(identity, "")], timeout_seconds=60)
     assert caught.value.failures[0].message == "ConfigMap/a in shop is still there, held by shop.dev/backup"
+
+
+def test_without_a_probe_it_must_stay_ready(
+    cluster: LivelyCluster, waiter: Waiter, clock: VirtualClock, reporter: NotesReporter
+) -> None:
+    put(
+        cluster,
+        API,
+        spec={"replicas": 1, "selector": {"matchLabels": {"app": "api"}}, "template": {"spec": {"containers": [{}]}}},
+    )
+    up = {
+        "observedGeneration": 1,
+        **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1),
+    }
+
+    def crash_twice(seconds: float) -> None:
+        # It runs for two seconds at a time, until from the eighteenth second on it stays.
+        runs = seconds > 18 or int(seconds) % 6 < 2
+        cluster.set_status(API, {**up, "readyReplicas": int(runs), "availableReplicas": int(runs)})
+
+    clock.on_sleep = crash_twice
+    waiter.until_ready([API], timeout_seconds=60)
+    assert clock.seconds == pytest.approx(23.2)
+    assert reporter.notes[-1] == "✓ Deployment/api  1 of 1 ready"
+
+
+def test_after_a_failure_for_good_the_others_get_little_more(
+    cluster: LivelyCluster, waiter: Waiter, clock: VirtualClock
+) -> None:
+    deployment(cluster)
+    migrate = ObjectIdentity("batch/v1", "Job", "shop", "migrate")
+    put(cluster, migrate)
+    cluster.set_status(migrate, {"conditions": [{"type": "Failed", "status": "True", "message": "gave up"}]})
+    with pytest.raises(ClusterError, match="2 objects did not become ready within 30 s") as caught:
+        waiter.until_ready([API, migrate], timeout_seconds=600)
+    assert [failure.message.splitlines()[0] for failure in caught.value.failures] == [
+        "Job/migrate in shop: failed: gave up",
+        "Deployment/api in shop: 2 of 3 ready",
+    ]
+    assert clock.seconds == pytest.approx(30)

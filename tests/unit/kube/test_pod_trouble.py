@@ -55,13 +55,13 @@ CASES: list[tuple[str, dict[str, Any], list[dict[str, Any]], str]] = [
         "image not found",
         pod(waiting("ErrImagePull", NOT_FOUND.removeprefix(f'Failed to pull image "{IMAGE}": '))),
         [],
-        f'cannot pull {IMAGE}: failed to pull and unpack image "{IMAGE}": {IMAGE}: not found',
+        f"cannot pull {IMAGE}: {IMAGE}: not found",
     ),
     (
         "back-off after not found",
         pod(waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"')),
         [event("Failed", NOT_FOUND), event("BackOff", "Back-off")],
-        f'cannot pull {IMAGE}: failed to pull and unpack image "{IMAGE}": {IMAGE}: not found',
+        f"cannot pull {IMAGE}: {IMAGE}: not found",
     ),
     (
         "back-off, nothing known",
@@ -86,7 +86,7 @@ CASES: list[tuple[str, dict[str, Any], list[dict[str, Any]], str]] = [
             )
         ),
         [],
-        "crashed 1 times, out of memory (OOMKilled)",
+        "crashed once, out of memory (OOMKilled)",
     ),
     (
         "killed",
