@@ -13,7 +13,6 @@ from typing import Final, Self
 from packhorse.base.errors import IntegrityError, UsageError
 from packhorse.base.units import MIB, format_bytes
 from packhorse.bundle import content
-from packhorse.bundle.sources import FileExtent, FileStream
 from packhorse.bundle.tar_layout import BLOCK, Entry, Member, TarLayout, header_for, place
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
@@ -23,6 +22,7 @@ from packhorse.oci.model import Descriptor, Index, Manifest, canonical_json, dec
 from packhorse.oci.ports import BlobStream
 from packhorse.oci.reference import Reference
 from packhorse.package.lock import LockedArtifact, LockedImage
+from packhorse.store.extents import ExtentStream, FileExtent, OpenFile
 
 __all__ = ["MAX_BLOBS", "MAX_CONFIG_BYTES", "MAX_INDEX_FILE_BYTES", "MAX_METADATA_BYTES", "Bundle", "BundledPackage"]
 
@@ -72,10 +72,10 @@ class Bundle:
     Use it as a context manager, or :meth:`close` it. All methods may be called from several threads.
     """
 
-    def __init__(self, fd: int, path: Path) -> None:
-        self._fd = fd
+    def __init__(self, file: OpenFile, path: Path) -> None:
+        self._file = file
         self.path = path
-        front = _Front(fd, os.fstat(fd).st_size, path)
+        front = _Front(file.fd, os.fstat(file.fd).st_size, path)
         self.index_content = front.read_index_file()
         self.root = _root(self.index_content, path)
         self.graph: Graph = walk([self.root], front.read_manifest)
@@ -99,14 +99,14 @@ class Bundle:
             IntegrityError: It is not a bundle, or its front is damaged.
         """
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
         except OSError as error:
             message = f"can't open {path}: {error.strerror}"
             raise UsageError(message) from error
         try:
-            return cls(fd, path)
+            return cls(file, path)
         except BaseException:
-            os.close(fd)
+            file.close()
             raise
 
     # --- as a content source -------------------------------------------------------------------------------------
@@ -117,12 +117,12 @@ class Bundle:
         if member is None:
             message = f"{descriptor.digest} is not in {self.path}"
             raise IntegrityError(message)
-        return FileStream(FileExtent(self._fd, member.offset + offset, member.size - offset), str(self.path))
+        return ExtentStream(FileExtent(self._file, member.offset, member.size), offset)
 
     def locate(self, descriptor: Descriptor) -> FileExtent | None:
         """Say where a blob lies in the file."""
         member = self.member(descriptor.digest)
-        return None if member is None else FileExtent(self._fd, member.offset, member.size)
+        return None if member is None else FileExtent(self._file, member.offset, member.size)
 
     def member(self, digest: Digest) -> Member | None:
         """The place of a blob, None when the bundle does not have it."""
@@ -163,16 +163,14 @@ class Bundle:
             IntegrityError: The medium gave a read error.
         """
         try:
-            return os.pread(self._fd, size, offset)
+            return os.pread(self._file.fd, size, offset)
         except OSError as error:
             message = f"{self.path}: the medium gave a read error at byte {offset:,}: {error}"
             raise IntegrityError(message) from error
 
     def close(self) -> None:
         """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

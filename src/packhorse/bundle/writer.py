@@ -16,11 +16,11 @@ from packhorse.base.errors import IntegrityError, PackhorseError, UsageError
 from packhorse.base.units import MIB, format_bytes
 from packhorse.bundle import content
 from packhorse.bundle.journal import Journal, Kept
-from packhorse.bundle.sources import FileExtent, FileStream
 from packhorse.bundle.tar_layout import Entry, Member, TarLayout, header_for
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream, ContentSource
+from packhorse.store.extents import ExtentStream, FileExtent, OpenFile
 
 __all__ = ["BundleWriter", "LeftOver", "PartFile"]
 
@@ -62,7 +62,7 @@ class LeftOver:
     """What an earlier run left in a part file, as a content source; whoever copies its bytes hashes them again."""
 
     def __init__(self, fd: int, kept: dict[Digest, Kept], *, trusted: bool) -> None:
-        self._fd = fd
+        self._file = OpenFile(fd, "what an earlier run left")
         self.kept = kept
         self.trusted = trusted
 
@@ -90,12 +90,11 @@ class LeftOver:
         if kept is None or not kept.whole:
             message = f"{descriptor.digest} is not in what an earlier run left"
             raise IntegrityError(message)
-        extent = FileExtent(self._fd, kept.offset + offset, kept.size - offset)
-        return FileStream(extent, "what an earlier run left")
+        return ExtentStream(FileExtent(self._file, kept.offset, kept.size), offset)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._file.close()
 
 
 class BundleWriter:

@@ -87,7 +87,7 @@ class Extent(Protocol):
 
     @property
     def fd(self) -> int:
-        """A file descriptor that stays open as long as the source; read it with ``pread`` or ``sendfile``."""
+        """A file descriptor that stays open as long as this extent is held; for ``pread`` or ``sendfile``."""
 
     @property
     def offset(self) -> int:

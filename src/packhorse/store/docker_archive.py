@@ -17,11 +17,12 @@ import msgspec
 from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError
 from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest, media_types
+from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Manifest, canonical_json, decode_json
 from packhorse.oci.reference import Reference
 from packhorse.store.archive_source import TarFiles
-from packhorse.store.extents import BytesStream, ExtentStream, FileExtent
+from packhorse.store.extents import ExtentStream, FileExtent
 from packhorse.store.layout_source import LayoutSource, checked_extent
 from packhorse.store.tar_index import Kind, TarIndex
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from packhorse.base.errors import IntegrityError
 
-__all__ = ["BytesStream", "ExtentStream", "FileExtent", "OpenFile", "open_regular"]
+__all__ = ["ExtentStream", "FileExtent", "OpenFile", "open_regular"]
 
 
 class OpenFile:
@@ -16,10 +16,11 @@ class OpenFile:
     one of them.
     """
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "name")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, name: str = "the file") -> None:
         self.fd = fd
+        self.name = name
 
     def close(self) -> None:
         """Close the descriptor; doing it twice does nothing the second time."""
@@ -45,6 +46,11 @@ class FileExtent:
     def fd(self) -> int:
         """The file descriptor, open as long as this extent lives."""
         return self._file.fd
+
+    @property
+    def name(self) -> str:
+        """What the file is called in messages."""
+        return self._file.name
 
     def read(self, max_bytes: int, where: str) -> bytes:
         """Read the whole run.
@@ -86,10 +92,10 @@ class ExtentStream:
         try:
             count = os.preadv(extent.fd, [buffer[:wanted]], at)
         except OSError as error:
-            message = f"byte {at} of the file cannot be read: {error.strerror}"
-            raise IntegrityError(message) from error
+            message = f"{extent.name}: the medium gave a read error at byte {at:,}: {error.strerror}"
+            raise IntegrityError(message, hint="copy it again, or try another reader or medium") from error
         if count == 0:
-            message = f"the file ends at byte {at}; {wanted} more bytes should be there"
+            message = f"{extent.name} ends at byte {at:,}; {wanted:,} more bytes should be there"
             raise IntegrityError(message)
         self._position += count
         return count
@@ -102,32 +108,6 @@ class ExtentStream:
 
     def __exit__(self, *exc_info: object) -> None:
         """Do nothing: the extent owns the file."""
-
-
-class BytesStream:
-    """Bytes in memory as a stream; implements :class:`packhorse.oci.ports.BlobStream`."""
-
-    __slots__ = ("_rest",)
-
-    def __init__(self, content: bytes, offset: int = 0) -> None:
-        self._rest = memoryview(content)[offset:]
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the front of ``buffer``; 0 at the end."""
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        """Let go of the bytes."""
-        self._rest = memoryview(b"")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 def open_regular(path: str, where: str, *, dir_fd: int | None = None) -> tuple[OpenFile, int] | None:
@@ -147,7 +127,7 @@ def open_regular(path: str, where: str, *, dir_fd: int | None = None) -> tuple[O
     # O_NONBLOCK: opening a pipe that has no writer must not hang; regular files do not know the flag.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        file = OpenFile(os.open(path, flags, dir_fd=dir_fd))
+        file = OpenFile(os.open(path, flags, dir_fd=dir_fd), where)
     except FileNotFoundError:
         return None
     except OSError as error:

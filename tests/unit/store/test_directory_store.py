@@ -15,11 +15,11 @@ import pytest
 from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError
 from packhorse.bundle.sources import BytesSource
 from packhorse.oci import graph
+from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import ContentSource
 from packhorse.store.directory_store import DirectoryStore
-from packhorse.store.extents import BytesStream
 from packhorse.store.layout_source import LayoutSource
 from tests.support.packages import Upstream
 
