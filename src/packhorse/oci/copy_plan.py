@@ -74,6 +74,11 @@ class CopyPlan:
         return sum(step.descriptor.size for step in self.blobs)
 
     @property
+    def manifest_bytes(self) -> int:
+        """The manifests, each as often as it is written."""
+        return sum(step.descriptor.size for step in self.manifests)
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.blobs or self.manifests or self.tags)
