@@ -23,21 +23,26 @@ INVARIANT = "Only PackhorseError comes out, and a bundle that verifies is the on
 def fuzz_one(data: bytes) -> None:
     """Try one input: as a file, as changes to a good bundle, or as the text of a manifest in a well-laid tar."""
     kind, rest = data[:1], data[1:]
-    with tempfile.TemporaryDirectory(prefix="packhorse-fuzz-") as folder:
-        path = Path(folder) / "fuzzed.tar"
-        if kind < b"\x40":
-            path.write_bytes(rest)
-        elif kind < b"\x80":
-            path.write_bytes(_changed(rest))
-        else:
-            _seal_manifest(path, rest, media_types.OCI_MANIFEST if kind < b"\xc0" else media_types.OCI_INDEX)
-        try:
-            with Bundle.open_file(path) as bundle:
-                damages = verify(bundle, workers=1, progress=lambda _blob, _count: None)
-        except PackhorseError:
-            return
-        if not damages and path.read_bytes() != _good():
-            raise AssertionError(INVARIANT)
+    # Always the same name: messages with another one each time would all look new to the fuzzer.
+    path = Path(_folder().name) / "fuzzed.tar"
+    if kind < b"\x40":
+        path.write_bytes(rest)
+    elif kind < b"\x80":
+        path.write_bytes(_changed(rest))
+    else:
+        _seal_manifest(path, rest, media_types.OCI_MANIFEST if kind < b"\xc0" else media_types.OCI_INDEX)
+    try:
+        with Bundle.open_file(path) as bundle:
+            damages = verify(bundle, workers=1, progress=lambda _blob, _count: None)
+    except PackhorseError:
+        return
+    if not damages and path.read_bytes() != _good():
+        raise AssertionError(INVARIANT)
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="packhorse-fuzz-")
 
 
 @functools.cache
