@@ -1,7 +1,7 @@
 """One HTTP exchange with one server: connections, TLS, proxies and limits of time. No logins, retries or redirects.
 
-urllib3 keeps the connections; bodies are received straight from :mod:`http.client` into the caller's buffer, for
-urllib3's own ``readinto`` copies every byte twice.
+urllib3 keeps the connections. Bodies are received by :mod:`http.client` straight into the caller's buffer: that spares
+a copy and a buffer per read, and shows whether a body ended or its connection did.
 """
 
 import http.client
