@@ -170,13 +170,14 @@ def write(planned: NodePlan) -> None:
     apply(planned)
 
 
-def prove(request: MirrorRequest, commands: Commands, *, ask_runtime: bool) -> Proof:
+def prove(request: MirrorRequest, commands: Commands, *, ask_runtime: bool, ask_registry: bool = True) -> Proof:
     """Look for a way around the mirror in the node's files, and ask the runtime itself.
 
     Args:
         request: What the node was set up with.
         commands: The node's programs.
         ask_runtime: Whether to ask the runtime; it must have read its files by now.
+        ask_registry: Whether the mirror must answer; a node may be set up before its registry runs.
 
     Raises:
         NetworkError: The mirror does not answer.
@@ -184,7 +185,8 @@ def prove(request: MirrorRequest, commands: Commands, *, ask_runtime: bool) -> P
     """
     mirror = _required(request.mirror)
     registry = SiteRegistry(mirror, request.ca_file)
-    registry.check()
+    if ask_registry:
+        registry.check()
     found = tuple(_findings(request, mirror, commands))
     result = None
     if ask_runtime:

@@ -45,7 +45,12 @@ def command() -> None:
 @click.option("--remove", is_flag=True, help="Take away what this command wrote, and put back what was there before.")
 @click.option("--force", is_flag=True, help="Replace files that somebody else wrote; they are kept beside ours.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--probe/--no-probe", "wants_probe", default=True, help="Ask the runtime for an image that can't exist.")
+@click.option(
+    "--probe/--no-probe",
+    "wants_probe",
+    default=True,
+    help="Ask the runtime for an image that can't exist; without it the registry need not run yet.",
+)
 @output_option
 @pass_console
 def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe: bool, **options: Any) -> None:  # noqa: FBT001 - click's
@@ -64,7 +69,10 @@ def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe
     must_restart = planned.restart is not None and bool(planned.pending)
     if not dry_run and not request.remove:
         proof = node_mirror.prove(
-            request, NodeCommands(), ask_runtime=wants_probe and _is_here(request) and not must_restart
+            request,
+            NodeCommands(),
+            ask_runtime=wants_probe and _is_here(request) and not must_restart,
+            ask_registry=wants_probe,
         )
     if output == "json":
         print_json(_as_json(planned, proof, dry_run=dry_run))
