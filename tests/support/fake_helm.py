@@ -18,6 +18,7 @@ import yaml
 
 from packhorse.base.errors import ClusterError
 from packhorse.helm.model import ReleaseResult, ReleaseSpec, RenderedDocument, Rendering, RenderRequest
+from packhorse.kube.errors import NotServedError
 from packhorse.kube.memory_cluster import MemoryCluster
 from packhorse.kube.object_identity import KubeObject, ObjectIdentity
 from packhorse.kube.ports import ApplyOptions, ServedKind
@@ -32,6 +33,8 @@ class FakeHelm:
     upgrades: list[bool] = field(default_factory=list)
     """For each installation, whether it was an upgrade."""
     fail: ClusterError | None = None
+    knows_kinds: bool = False
+    """Whether a preview fails when the cluster lacks a kind, as Helm's does."""
     killed: bool = False
     """Whether the next installation is cut off."""
     description: str = "Helm of the tests"
@@ -46,6 +49,8 @@ class FakeHelm:
             obj = yaml.safe_load(document.text)
             if "/crds/" in document.source:
                 continue
+            if self.knows_kinds:
+                self._check_kind(obj)
             (hooks if _is_hook(obj) else manifest).append(document.text)
         before = self.status(spec.name, spec.namespace)
         if before is not None and before.status.startswith("pending-"):
@@ -54,6 +59,12 @@ class FakeHelm:
         return ReleaseResult(
             spec.name, spec.namespace, revision, "deployed", manifest="---\n".join(manifest), hooks=tuple(hooks)
         )
+
+    def _check_kind(self, obj: KubeObject) -> None:
+        try:
+            self.cluster.is_namespaced(obj["apiVersion"], obj["kind"])
+        except NotServedError as error:
+            raise ClusterError(f'no matches for kind "{obj["kind"]}" in version "{obj["apiVersion"]}"') from error
 
     def install(self, spec: ReleaseSpec) -> ReleaseResult:
         if self.killed:
@@ -64,13 +75,13 @@ class FakeHelm:
         self.installs.append(spec)
         before = self.status(spec.name, spec.namespace)
         self.upgrades.append(before is not None)
+        for document in _documents(spec.chart, {}):
+            if "/crds/" in document.source and before is None and self.fail is None:
+                self.cluster.apply(yaml.safe_load(document.text), ApplyOptions(manager="helm"))
         result = self.preview(spec)
         if self.fail is not None:
             self._record(result, "failed")
             raise self.fail
-        for document in _documents(spec.chart, {}):
-            if "/crds/" in document.source and before is None:
-                self.cluster.apply(yaml.safe_load(document.text), ApplyOptions(manager="helm"))
         wanted = set()
         for obj in _objects(result):
             owned = _owned(obj, spec)

@@ -16,6 +16,8 @@ _SERVER_METADATA = frozenset(
     {"creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
 )
 _ITEM_KEYS = ("name", "containerPort", "port", "mountPath", "key", "ip")
+_MAPS = frozenset({"metadata.annotations", "metadata.labels", "data"})
+"""Fields whose entries are told one by one, also when there were none before."""
 _SHORTEST_PART = 4
 """A sensitive value shorter than this hides only fields that equal it: it would be found in half of all texts."""
 
@@ -104,6 +106,8 @@ def _meaningful(obj: KubeObject) -> KubeObject:
 
 
 def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if path in _MAPS:
+        before, after = before or {}, after or {}
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
             step = f"{path}.{key}" if path else key
