@@ -6,6 +6,7 @@ hashed by whoever reads them; :mod:`packhorse.bundle.verify` does it for all.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -99,11 +100,15 @@ class Bundle:
             IntegrityError: It is not a bundle, or its front is damaged.
         """
         try:
-            file = OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
+            # O_NONBLOCK: opening a pipe that nobody writes to must not hang; plain files do not know the flag.
+            file = OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), str(path))
         except OSError as error:
             message = f"can't open {path}: {error.strerror}"
             raise UsageError(message) from error
         try:
+            if not stat.S_ISREG(os.fstat(file.fd).st_mode):
+                message = f"{path} is not a file"
+                raise UsageError(message, hint="a bundle is read in place, at any offset: copy it into a file first")
             return cls(file, path)
         except BaseException:
             file.close()
