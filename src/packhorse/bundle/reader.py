@@ -106,9 +106,7 @@ class Bundle:
             message = f"can't open {path}: {error.strerror}"
             raise UsageError(message) from error
         try:
-            if not stat.S_ISREG(os.fstat(file.fd).st_mode):
-                message = f"{path} is not a file"
-                raise UsageError(message, hint="a bundle is read in place, at any offset: copy it into a file first")
+            _check_plain(file.fd, path)
             return cls(file, path)
         except BaseException:
             file.close()
@@ -305,6 +303,12 @@ class _Front:
     def _out_of_place(self, name: str) -> IntegrityError:
         message = f"{self._path}: expected the header of {name} at byte {self._position:,}, found something else"
         return IntegrityError(message)
+
+
+def _check_plain(fd: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        message = f"{path} is not a file"
+        raise UsageError(message, hint="a bundle is read in place, at any offset: copy it into a file first")
 
 
 def _root(index_content: bytes, path: Path) -> Descriptor:
