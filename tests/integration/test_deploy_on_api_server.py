@@ -5,6 +5,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -379,3 +381,30 @@ data: {password: {{ randAlphaNum 16 | b64enc }}}
     first = cluster.get(identity)
     assert shell("deploy", bundle(tmp_path, template=TEMPLATE + random)).startswith("Nothing to do")
     assert cluster.get(identity) == first
+
+
+def test_a_deployment_that_was_killed_is_gone_on_from_at_once(
+    shell: Shell, cluster: LightkubeCluster, tmp_path: Path
+) -> None:
+    # It waits for a pod that no node will ever run, and is killed while it does.
+    waiting = bundle(tmp_path, web=WEB.replace("replicas: 0", "replicas: 1"))
+    packhorse = Path(sys.executable).with_name("packhorse")
+    killed = subprocess.Popen(
+        [packhorse, "deploy", waiting, "--kubeconfig", shell.kubeconfig], stderr=subprocess.PIPE, text=True
+    )
+    assert killed.stderr is not None
+    with killed.stderr:
+        assert any("Deployment/web" in line for line in killed.stderr)
+        with pytest.raises(ClusterError, match="is deploying shop now"):
+            shell("deploy", waiting)
+        killed.kill()
+        killed.wait()
+    lease = ObjectIdentity("coordination.k8s.io/v1", "Lease", "packhorse-system", "packhorse.lock.shop")
+    assert cluster.get(lease) is not None
+    assert shell.json("status", "shop")["releases"][0]["status"] == "deploying"
+    assert "as revision 2" in shell("deploy", bundle(tmp_path, version="1.4.1"))
+    assert cluster.get(lease) is None
+    records = cluster.list(
+        ServedKind("v1", "Secret"), namespace="packhorse-system", labels="packhorse.dev/release=shop"
+    )
+    assert {each["metadata"]["labels"]["packhorse.dev/status"] for each in records} == {"failed", "deployed"}
