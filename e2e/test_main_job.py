@@ -4,11 +4,15 @@ Everything is done by the ``packhorse`` command, in the place where a person wou
 the bundle's file, its root digest and the password of the database.
 """
 
+import base64
+import contextlib
 import functools
+import gzip
 import http.client
 import json
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,6 +193,46 @@ def site(
     cluster.forget_images()
 
 
+@contextmanager
+def watched_command_lines(secret: str) -> Iterator[list[str]]:
+    """Look at the command lines of all processes meanwhile; those with ``secret`` in them are in the list."""
+    found: list[str] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # the process has ended
+                    found.extend(line for line in [path.read_text(errors="replace")] if secret in line)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def places_of_password(cluster: Cluster) -> set[str]:
+    """The ConfigMaps and Secrets that have the password in clear, but for the records that Helm keeps of values."""
+    found = set()
+    for plural in ("configmaps", "secrets"):
+        for item in (cluster.get(f"/api/v1/{plural}") or {})["items"]:
+            if item.get("type") == "helm.sh/release.v1":
+                continue
+            values = [base64.b64decode(value) for value in item.get("data", {}).values()] if plural == "secrets" else []
+            texts = [json.dumps(item).encode(), *values, *map(unpacked, values)]
+            if any(_PASSWORD.encode() in text for text in texts):
+                found.add(f"{item['metadata']['namespace']}/{item['metadata']['name']}")
+    return found
+
+
+def unpacked(data: bytes) -> bytes:
+    """What is in a gzip stream, and nothing for other data."""
+    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else b""
+
+
 def versions(site: Site) -> dict[str, str]:
     """The version of every object in the shop's namespace that a deployment could change."""
     kinds = ("api/v1 services", "api/v1 secrets", "api/v1 configmaps", "apps/v1 deployments", "apps/v1 statefulsets")
@@ -241,9 +285,14 @@ def test_the_shop_runs_where_no_registry_can_be_reached(site: Site, cargo: dict[
     first, second = (site.carry(made) for made in cargo.values())
     site.desk.packhorse("verify", first, "--root", cargo["1.0.0"].root)
     with site.serving(first):
-        site.node.packhorse("node", "mirror", "--registry", f"http://{site.registry}")
-        deployed = site.deploy(first)
-        assert deployed["changed"]
+        proof = site.node.packhorse("node", "mirror", "--registry", f"http://{site.registry}", "--output", "json")
+        assert json.loads(proof)["probe"]["outcome"] == "proven"
+        with watched_command_lines(_PASSWORD) as seen:
+            said = site.desk.packhorse("plan", first, "--set-file", "database_password=password")
+            assert site.deploy(first)["changed"]
+        assert seen == []
+        assert _PASSWORD not in said
+        assert places_of_password(site.cluster) == {"shop/postgres"}
         check_first_version(site, cargo["1.0.0"])
         check_that_nothing_changes(site, first)
         check_that_everything_is_pulled_again(site, cargo["1.0.0"])
