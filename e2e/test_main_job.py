@@ -188,8 +188,7 @@ def site(
     environment = {"KUBECONFIG": str(cluster.kubeconfig)}
     desk = Workplace("the site", folder, cluster.site_command, environment, hidden)
     yield Site(cluster, desk, Workplace("the node", folder, cluster.node_command))
-    if cluster.get(f"/api/v1/namespaces/{_NAMESPACE}") is not None:
-        cluster.delete(f"/api/v1/namespaces/{_NAMESPACE}")
+    cluster.remove_namespace(_NAMESPACE)
     cluster.forget_images()
 
 

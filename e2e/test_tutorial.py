@@ -120,8 +120,7 @@ def shells(cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, Shell]]:
         for shell in made.values():
             shell.close()
         cluster.run_in_node(Path(sys.executable).with_name("packhorse"), "node", "mirror", "--remove")
-        if cluster.get(f"/api/v1/namespaces/{_NAMESPACE}") is not None:
-            cluster.delete(f"/api/v1/namespaces/{_NAMESPACE}")
+        cluster.remove_namespace(_NAMESPACE)
         cluster.forget_images()
 
 

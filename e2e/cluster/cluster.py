@@ -177,6 +177,13 @@ class Cluster:
         """Ask for one object to be deleted."""
         self.call(lambda api: api.request("DELETE", path))
 
+    def remove_namespace(self, name: str) -> None:
+        """Delete a namespace of the API, and wait until it and all in it is gone. Does nothing if there is none."""
+        path = f"/api/v1/namespaces/{name}"
+        if self.get(path) is not None:
+            self.delete(path)
+        wait_until(lambda: self.get(path) is None, f"the namespace {name} to go", timeout_seconds=_READY_SECONDS)
+
     def escaped_packets(self) -> int:
         """Count the packets that tried to leave the site since it was made."""
         return self._running()[0].escaped_packets()
