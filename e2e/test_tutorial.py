@@ -6,6 +6,7 @@ machine's own: the images are made from Debian's packages, and are served on its
 """
 
 import base64
+import contextlib
 import os
 import re
 import shutil
@@ -91,7 +92,8 @@ class Shell:
 
     def close(self) -> None:
         """End it with all that was started from it."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # a command that failed has ended it
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
         if self._process.stdin is not None:
             self._process.stdin.close()

@@ -24,6 +24,8 @@ __all__ = ["NAME", "Node"]
 
 NAME = "node-1"
 _PROJECT = Path(__file__).resolve().parents[2]
+# The caller's own search path stays, behind the node's programs.
+_WITH_PROGRAMS = 'PATH="$0:$PATH:/usr/sbin:/sbin"; export PATH; exec "$@"'
 _VOLUMES = "/var/lib/volumes"
 _CERTS_D = Path("/etc/containerd/certs.d")
 _START_SECONDS = 15.0
@@ -98,7 +100,7 @@ class Node:
         """Return the command line that runs ``argv`` on the node, in all its namespaces, with the node's programs."""
         return [
             *("nsenter", f"--target={self.first_process}", "--net", "--mount", "--pid", "--"),
-            *("env", f"PATH={self._programs}:{_system_path()}", *map(str, argv)),
+            *("sh", "-c", _WITH_PROGRAMS, str(self._programs), *map(str, argv)),
         ]
 
     def run(self, *argv: str | Path, stdin: str | None = None) -> str:
@@ -287,7 +289,3 @@ def _cni_configuration() -> dict[str, object]:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _system_path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
