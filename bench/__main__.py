@@ -83,10 +83,10 @@ def _run(case: Case, rounds: int) -> dict[str, list[Sample]]:
 def _print(title: str, results: dict[str, list[Sample]]) -> None:
     ours = summarise(results["packhorse"])
     print(f"\n{title}")
-    print(f"  {'':20} {'median':>8} {'min':>8} {'max':>8} {'ratio':>7} {'spread':>13} {'CPU s':>7} {'peak MiB':>9}")
+    print(f"  {'':22} {'median':>8} {'min':>8} {'max':>8} {'ratio':>7} {'spread':>13} {'CPU s':>7} {'peak MiB':>9}")
     for name, samples in results.items():
         their = summarise(samples)
-        print(f"  {name:20} {_figures(their)} {_ratio(results['packhorse'], samples, their, ours)} {_rest(their)}")
+        print(f"  {name:22} {_figures(their)} {_ratio(results['packhorse'], samples, their, ours)} {_rest(their)}")
 
 
 def _figures(summary: Summary) -> str:
