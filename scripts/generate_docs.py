@@ -1,17 +1,20 @@
 """Writes the reference pages that are made from the code, or checks that they are as the code would make them.
 
 ``docs/reference/cli.md`` shows the help of every command as a terminal 100 columns wide shows it, and the exit codes;
-``docs/reference/package.schema.json`` is what ``packhorse schema`` prints. The same code gives the same bytes.
+``docs/reference/package.schema.json`` is what ``packhorse schema`` prints, and ``docs/reference/package.md`` tells the
+same to people. The same code gives the same bytes.
 """
 
 import argparse
 import difflib
 import io
+import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,7 +29,22 @@ _INTRODUCTION = """\
 
 Made from the program itself by `make docs`; every text below is what `--help` prints.
 
-Data goes to stdout, everything else to stderr. The exit code tells the family of the error:
+Data goes to stdout, everything else to stderr.
+
+## Exit codes
+
+The exit code tells the family of the error. A run that goes on after single failures ends with the code of the first.
+"""
+_PACKAGE_INTRODUCTION = """\
+# packhorse.yaml
+
+Made from the types that read the file, by `make docs`; `packhorse schema` prints the same as JSON Schema
+([package.schema.json](package.schema.json)), with which editors complete and check it.
+
+The file is YAML 1.1, one document, in UTF-8, of at most 16 MiB. A key that is not known, a key that is there twice and
+a tab for indentation are errors, and each error names file, line and column. Paths are relative to the folder of
+`packhorse.yaml` and stay in it. `${var.NAME}` is replaced in values files, manifests and kustomizations, not in
+`packhorse.yaml` itself ([variables](../how-to/variables-and-secrets.md)).
 """
 
 
@@ -69,6 +87,83 @@ def _exit_codes() -> Iterator[str]:
         yield f"| {family.exit_code} | {family.__name__} | {meaning} |"
 
 
+def render_package(schema_text: str) -> str:
+    """Draw the page of ``packhorse.yaml`` from its JSON Schema: a table for each mapping that can stand in it."""
+    document = json.loads(schema_text)
+    definitions = document["$defs"]
+    lines = [_PACKAGE_INTRODUCTION]
+    for path, name in _mappings(definitions, document["$ref"].rpartition("/")[2], ""):
+        lines += [f"## {path or 'The file'}", "", definitions[name].get("description", ""), ""]
+        lines += [*_keys(definitions[name], path), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _mappings(definitions: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of each mapping (``components[].charts[]``) with its definition, each after the one it is in."""
+    yield path, name
+    for key, value in definitions[name].get("properties", {}).items():
+        below = f"{path}.{key}" if path else key
+        for marks, child in _references(value):
+            yield from _mappings(definitions, child, below + marks)
+
+
+def _references(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the definitions that a value may be of, with ``[]`` for those in a list."""
+    if "$ref" in value:
+        yield "", value["$ref"].rpartition("/")[2]
+    for choice in value.get("anyOf", ()):
+        yield from _references(choice)
+    if isinstance(value.get("items"), dict):
+        for marks, child in _references(value["items"]):
+            yield f"[]{marks}", child
+
+
+def _keys(definition: Mapping[str, Any], path: str) -> Iterator[str]:
+    required = definition.get("required", ())
+    yield "| key | value | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for key, value in definition["properties"].items():
+        default = "required" if key in required else _default(value.get("default"))
+        kind = _kind(value, f"{path}.{key}" if path else key)
+        cells = (f"`{key}`", kind, default, _meaning(value))
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _default(value: object) -> str:
+    return "" if value in (None, "", [], {}) else f"`{json.dumps(value)}`"
+
+
+def _kind(value: Mapping[str, Any], path: str) -> str:
+    if "$ref" in value:
+        anchor = "".join(letter for letter in path.lower() if letter.isalnum())
+        return f"[`{path}`](#{anchor})"
+    if "anyOf" in value:
+        choices = [_kind(choice, path) for choice in value["anyOf"] if choice.get("type") != "null"]
+        return " or ".join(choices)
+    if "enum" in value:
+        return " or ".join(f"`{word}`" for word in value["enum"])
+    kind = value.get("type", "anything")
+    if kind == "array":
+        return f"list of {_kind(value['items'], path + '[]')}"
+    if kind == "object":
+        return f"mapping of names to {_kind(value.get('additionalProperties') or {}, path)}"
+    return {"string": "text", "integer": "whole number", "boolean": "`true` or `false`"}.get(kind, str(kind))
+
+
+def _meaning(value: Mapping[str, Any]) -> str:
+    choices = [choice for choice in value.get("anyOf", ()) if "pattern" in choice]
+    inner = value.get("items") if isinstance(value.get("items"), dict) else None
+    text = str(value.get("description", ""))
+    patterned = next((part for part in (value, *choices, inner or {}) if "pattern" in part), None)
+    if patterned is not None:
+        own = patterned.get("description", "")
+        text = text if not own or own in text else f"{text} {own}".strip()
+        text = f"{text} Must match `{patterned['pattern']}`."
+    if "minimum" in value:
+        text = f"{text} At least {value['minimum']}."
+    return text.strip()
+
+
 def schema() -> str:
     """Return what ``packhorse schema`` prints."""
     printed = io.StringIO()
@@ -95,7 +190,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     parser.add_argument("--folder", type=Path, default=Path("docs/reference"), help="where the pages are")
     options = parser.parse_args(arguments)
-    pages = {"cli.md": render_reference(cli), "package.schema.json": schema()}
+    described = schema()
+    pages = {
+        "cli.md": render_reference(cli),
+        "package.md": render_package(described),
+        "package.schema.json": described,
+    }
     stale = 0
     for name, content in pages.items():
         path = options.folder / name

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from packhorse.app.load import Cargo, LoadPlan, LoadResult, NoStore, load, open_cargo, plan_load
-from packhorse.base.units import format_bytes, format_duration
+from packhorse.base.units import format_bytes, format_duration, plural
 from packhorse.bundle.verify import default_workers
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.output import OutputFormat, output_option, print_json
@@ -79,18 +79,18 @@ def _show_plans(console: Console, plans: list[LoadPlan]) -> None:
     for plan in plans:
         steps = plan.copy.plan
         console.say(
-            f"{plan.cargo.text}: would copy {len(steps.blobs)} blobs ({format_bytes(steps.blob_bytes)}) "
-            f"and {len(steps.manifests)} manifests for {len(plan.names)} images. "
-            f"{steps.held_blobs} blobs ({format_bytes(steps.held_bytes)}) are there."
+            f"{plan.cargo.text}: would copy {plural(len(steps.blobs), 'blob')} ({format_bytes(steps.blob_bytes)}) "
+            f"and {plural(len(steps.manifests), 'manifest')} for {plural(len(plan.names), 'image')}. "
+            f"There already: {plural(steps.held_blobs, 'blob')} ({format_bytes(steps.held_bytes)})."
         )
 
 
 def _show_results(console: Console, results: list[LoadResult], path: Path) -> None:
     for result in results:
         console.say(
-            f"Loaded {len(result.images)} images: {result.blobs} blobs ({format_bytes(result.blob_bytes)}) "
-            f"in {format_duration(result.seconds)}. "
-            f"{result.held_blobs} blobs ({format_bytes(result.held_bytes)}) were there."
+            f"Loaded {plural(len(result.images), 'image')}: {plural(result.blobs, 'blob')} "
+            f"({format_bytes(result.blob_bytes)}) in {format_duration(result.seconds)}. "
+            f"There already: {plural(result.held_blobs, 'blob')} ({format_bytes(result.held_bytes)})."
         )
         if result.root is not None:
             console.say(f"root  {result.root}")

@@ -8,6 +8,7 @@ import click
 from packhorse.app import node_mirror
 from packhorse.app.node_mirror import MirrorRequest, Proof
 from packhorse.base.errors import UsageError
+from packhorse.base.units import plural
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.output import OutputFormat, output_option, print_json
 from packhorse.registry.nodes.commands import NodeCommands
@@ -62,7 +63,7 @@ def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe
     request = _request(**options)
     planned = node_mirror.plan(request)
     if output == "text":
-        _show(console, planned, dry_run=dry_run)
+        _show(console, planned, remove=request.remove, dry_run=dry_run)
     if not dry_run:
         node_mirror.write(planned)
     proof = None
@@ -129,13 +130,15 @@ def _is_here(request: MirrorRequest) -> bool:
     return request.paths.root == Path("/")
 
 
-def _show(console: Console, planned: NodePlan, *, dry_run: bool) -> None:
-    if not planned.pending:
+def _show(console: Console, planned: NodePlan, *, remove: bool, dry_run: bool) -> None:
+    if not planned.pending and remove:
+        console.say(f"{planned.runtime.value} has nothing that this command wrote; nothing to remove.")
+    elif not planned.pending:
         console.say(f"{planned.runtime.value} is set up like that already; nothing to change.")
     for change in planned.pending:
         click.echo(change.diff(), nl=False)
     if dry_run and planned.pending:
-        console.say(f"{len(planned.pending)} files would change. Nothing was written.")
+        console.say(f"{plural(len(planned.pending), 'file')} would change. Nothing was written.")
 
 
 def _conclude(
@@ -146,7 +149,7 @@ def _conclude(
     if dry_run:
         return
     if planned.pending:
-        console.say(f"Changed {len(planned.pending)} files.")
+        console.say(f"Changed {plural(len(planned.pending), 'file')}.")
         if planned.restart:
             again = "" if request.remove else ", then run this command again: it asks the runtime"
             console.say(f"Next: {planned.restart}{again}.")

@@ -325,3 +325,13 @@ def test_the_registry_must_be_named(tmp_path: Path) -> None:
             ["mirror", "--registry", "https://a", "--runtime", "k3s", "--ca-file", str(tmp_path / "ca")],
             catch_exceptions=False,
         )
+
+
+def test_the_verb_says_what_changed_in_plain_words(tmp_path: Path) -> None:
+    node = ["mirror", "--runtime", "containerd", "--root", str(tmp_path)]
+    shown = CliRunner().invoke(command, [*node, "--registry", "http://10.0.0.5:5000", "--dry-run"])
+    assert "1 file would change. Nothing was written." in shown.output
+    assert not any(tmp_path.iterdir())
+    removed = CliRunner().invoke(command, [*node, "--remove"])
+    assert removed.exit_code == 0
+    assert removed.output == "containerd has nothing that this command wrote; nothing to remove.\n"
