@@ -17,10 +17,11 @@ from packhorse.base.parallel import Crew
 from packhorse.bundle import content
 from packhorse.bundle.journal import boot_id
 from packhorse.bundle.labels import Labels
+from packhorse.bundle.part_file import PartFile, claimed
 from packhorse.bundle.reader import Bundle
 from packhorse.bundle.tar_layout import TarLayout
 from packhorse.bundle.verify import verify
-from packhorse.bundle.writer import BundleWriter, LeftOver, PartFile
+from packhorse.bundle.writer import BundleWriter, LeftOver
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Graph, Node
 from packhorse.oci.manifest import successors
@@ -35,11 +36,17 @@ def build(what: BuildInput, materials: Materials, reporter: Reporter) -> BuildRe
 
     Raises:
         ConfigError: The lock does not fit the definition or the files any more.
+        UsageError: No bundle can be written there, or another build is writing it.
         PackhorseError: Some content could not be had; all failures are listed, and what was fetched is kept.
     """
-    begun = time.monotonic()
     _check_lock(what)
     names = PartFile(what.output)
+    with claimed(names):
+        return _build(what, materials, reporter, names)
+
+
+def _build(what: BuildInput, materials: Materials, reporter: Reporter, names: PartFile) -> BuildResult:
+    begun = time.monotonic()
     left = LeftOver.find(names, boot_id())
     aside = LeftOver.find(names.set_aside, boot_id())
     previous = _previous(what.output)

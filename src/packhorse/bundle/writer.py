@@ -4,25 +4,25 @@ The places are known before the first byte arrives (:mod:`packhorse.bundle.tar_l
 other. A journal beside the part file remembers what is whole; the last act is fsync and rename.
 """
 
-import errno
 import os
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
 from typing import Final, Self
 
 from packhorse.base.errors import IntegrityError, PackhorseError, UsageError
 from packhorse.base.units import MIB, format_bytes
 from packhorse.bundle import content
 from packhorse.bundle.journal import Journal, Kept
+from packhorse.bundle.part_file import PartFile, write_error
 from packhorse.bundle.tar_layout import Entry, Member, TarLayout, header_for
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.store.extents import ExtentStream, FileExtent, OpenFile
 
-__all__ = ["BundleWriter", "LeftOver", "PartFile"]
+__all__ = ["BundleWriter", "LeftOver"]
 
 PIECE_BYTES: Final = MIB
 """What one thread receives, hashes and writes at a time. Measured: 4 MiB takes twice as long (cache), 128 KiB 1.2
@@ -33,29 +33,8 @@ _WRITEBACK_STEP: Final = 8 * MIB
 waits for all of it: measured on 850 MB, 0.36 s instead of 0.03 s."""
 
 _JOURNAL_STEP: Final = 64 * MIB
-"""How much of one blob may be lost to a kill."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartFile:
-    """The names of a bundle that is being written."""
-
-    final: Path
-
-    @property
-    def part(self) -> Path:
-        """Where the bytes go until all are there."""
-        return self.final.with_name(self.final.name + ".part")
-
-    @property
-    def journal(self) -> Path:
-        """What of it is whole."""
-        return self.final.with_name(self.final.name + ".part.journal")
-
-    @property
-    def set_aside(self) -> "PartFile":
-        """Where a part file goes whose places are not those of the bundle any more; its blobs are copied from there."""
-        return PartFile(self.final.with_name(self.final.name + ".earlier"))
+_JOURNAL_SECONDS: Final = 1.0
+"""How much of one blob may be lost to a kill: so much or what came in so long, whichever is less."""
 
 
 class LeftOver:
@@ -119,8 +98,15 @@ class BundleWriter:
         One whose places are others is set aside; it stays readable through ``left``.
 
         Raises:
-            PackhorseError: There is not enough space for the whole bundle.
+            UsageError: There is not enough space for the whole bundle.
+            PackhorseError: A file can't be made or written.
         """
+        try:
+            self._begin(left)
+        except OSError as error:
+            raise write_error(error, self._names.part) from error
+
+    def _begin(self, left: LeftOver | None) -> None:
         goes_on = left is not None and self._same_places(left)
         if left is not None and not goes_on:
             aside = self._names.set_aside
@@ -128,7 +114,12 @@ class BundleWriter:
             self._names.journal.replace(aside.journal)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if goes_on else os.O_TRUNC)
         self._fd = os.open(self._names.part, flags, 0o644)
-        self._check_space()
+        try:
+            self._check_space()
+        except UsageError:
+            if not goes_on:
+                self._names.part.unlink()
+            raise
         os.ftruncate(self._fd, self._layout.total_bytes)
         if goes_on and left is not None:
             self._standing = left.kept if left.trusted else self._hash_again(left)
@@ -164,45 +155,53 @@ class BundleWriter:
         hasher = descriptor.digest.hasher()
         done = self._resume(descriptor.digest, member, hasher.update)
         progress(done)
-        recorded = done
+        recorded, recorded_at = done, time.monotonic()
         buffer = self._buffer()
         try:
             with source.open(descriptor, offset=done) as stream:
                 while count := stream.readinto(buffer):
-                    if done + count > member.size:
-                        raise _wrong_length(descriptor, f"more than {member.size:,}")
+                    _check_room(descriptor, done + count)
                     hasher.update(buffer[:count])
                     self._write(buffer[:count], member.offset + done)
                     done += count
                     progress(count)
                     if done % _WRITEBACK_STEP < count:
                         self._begin_writeback(member.offset + done)
-                    if done - recorded >= _JOURNAL_STEP:
-                        recorded = done
+                    now = time.monotonic()
+                    if done - recorded >= _JOURNAL_STEP or now - recorded_at >= _JOURNAL_SECONDS:
+                        recorded, recorded_at = done, now
                         self._record(descriptor.digest, member, done)
-            if done != member.size:
-                raise _wrong_length(descriptor, f"{done:,}")
-            if (found := hasher.hexdigest()) != descriptor.digest.hex:
-                raise _wrong_digest(descriptor, found)
+            _check_whole(descriptor, done, hasher.hexdigest())
         except IntegrityError:
             # Bytes that proved wrong are worth nothing to the next try.
             self._record(descriptor.digest, member, 0)
             progress(-done)
             raise
+        except BaseException:
+            # What came before it broke is right so far: the next run goes on behind it.
+            with suppress(PackhorseError):
+                self._record(descriptor.digest, member, done)
+            raise
         self._record(descriptor.digest, member, done)
 
     def commit(self) -> None:
         """Make the bundle visible under its name: fsync, rename, forget the journal."""
-        os.fsync(self._fd)
-        self._names.part.replace(self._names.final)
+        try:
+            os.fsync(self._fd)
+            self._names.part.replace(self._names.final)
+            self._sync_folder()
+        except OSError as error:
+            raise write_error(error, self._names.final) from error
+        for names in (self._names, self._names.set_aside):
+            names.part.unlink(missing_ok=True)
+            names.journal.unlink(missing_ok=True)
+
+    def _sync_folder(self) -> None:
         directory = os.open(self._names.final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
-        for names in (self._names, self._names.set_aside):
-            names.part.unlink(missing_ok=True)
-            names.journal.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files; what was not committed stays for the next run."""
@@ -255,8 +254,12 @@ class BundleWriter:
     def _record(self, digest: Digest, member: Member, filled: int) -> None:
         kept = Kept(member.offset, member.size, filled)
         self._standing[digest] = kept
-        if self._journal is not None:
+        if self._journal is None:
+            return
+        try:
             self._journal.record(digest, kept)
+        except OSError as error:
+            raise write_error(error, self._names.journal) from error
 
     def _small_files(self) -> list[tuple[Member, bytes]]:
         return [
@@ -272,7 +275,7 @@ class BundleWriter:
                 view = view[count:]
                 offset += count
         except OSError as error:
-            raise _disk_error(error, self._names.part) from error
+            raise write_error(error, self._names.part) from error
 
     def _begin_writeback(self, end: int) -> None:
         # Dirty pages are given to the disk and stay cached; only where they are clean already are they let go.
@@ -300,17 +303,18 @@ class BundleWriter:
         return buffer
 
 
+def _check_room(descriptor: Descriptor, done: int) -> None:
+    if done > descriptor.size:
+        raise _wrong_length(descriptor, f"more than {descriptor.size:,}")
+
+
+def _check_whole(descriptor: Descriptor, done: int, found: str) -> None:
+    if done != descriptor.size:
+        raise _wrong_length(descriptor, f"{done:,}")
+    if found != descriptor.digest.hex:
+        message = f"expected {descriptor.digest}, the bytes that came hash to {descriptor.digest.algorithm}:{found}"
+        raise IntegrityError(message)
+
+
 def _wrong_length(descriptor: Descriptor, found: str) -> IntegrityError:
     return IntegrityError(f"expected {descriptor.size:,} bytes of {descriptor.digest.short}, the source gave {found}")
-
-
-def _wrong_digest(descriptor: Descriptor, found: str) -> IntegrityError:
-    algorithm = descriptor.digest.algorithm
-    return IntegrityError(f"expected {descriptor.digest}, the bytes that came hash to {algorithm}:{found}")
-
-
-def _disk_error(error: OSError, path: Path) -> PackhorseError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = f"the disk under {path.parent} is full"
-        return UsageError(message, hint="free some space and run it again; what was fetched is kept")
-    return PackhorseError(f"can't write {path}: {error.strerror}")

@@ -19,10 +19,10 @@ from packhorse.app.build import build
 from packhorse.base.errors import ConfigError, IntegrityError, NetworkError, PackhorseError, UsageError
 from packhorse.base.events import NullReporter
 from packhorse.bundle.content import PackageConfig
+from packhorse.bundle.part_file import PartFile
 from packhorse.bundle.reader import Bundle
 from packhorse.bundle.sources import BytesSource
 from packhorse.bundle.verify import verify
-from packhorse.bundle.writer import PartFile
 from packhorse.oci.digest import Digest
 from packhorse.oci.manifest import parse, successors
 from packhorse.oci.model import Descriptor
@@ -221,8 +221,10 @@ def test_too_little_space_is_said_before_anything_is_fetched(tmp_path: Path, mon
         return os.statvfs_result(values)
 
     monkeypatch.setattr(os, "fstatvfs", full)
+    before = set(tmp_path.iterdir())
     with pytest.raises(UsageError, match="not enough space"):
         build(what, materials(upstream), NullReporter())
+    assert set(tmp_path.iterdir()) == before
 
 
 _CHILD = """

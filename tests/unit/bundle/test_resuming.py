@@ -13,10 +13,10 @@ from packhorse.base.errors import NetworkError
 from packhorse.base.events import NullReporter
 from packhorse.bundle import writer
 from packhorse.bundle.journal import Journal, Kept, boot_id
+from packhorse.bundle.part_file import PartFile
 from packhorse.bundle.reader import Bundle
 from packhorse.bundle.sources import BytesSource
 from packhorse.bundle.verify import verify
-from packhorse.bundle.writer import PartFile
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream
@@ -86,9 +86,46 @@ def finish(what: BuildInput, upstream: Upstream) -> list[int]:
     return source.offsets
 
 
-def test_a_blob_goes_on_from_where_it_was_recorded(broken_off: tuple[BuildInput, Upstream]) -> None:
-    (offset,) = finish(*broken_off)
-    assert 9900 - STEP - 300 <= offset <= 9900
+def test_a_blob_goes_on_from_where_it_broke_off(broken_off: tuple[BuildInput, Upstream]) -> None:
+    assert finish(*broken_off) == [9900]
+
+
+class _Looking(BreakingSource):
+    """Reads the journal while the shared layer comes, as a run after a kill would."""
+
+    def __init__(self, upstream: Upstream, output: Path) -> None:
+        super().__init__(upstream, None)
+        self.recorded: list[int] = []
+        self._journal = PartFile(output).journal
+
+    def open(self, descriptor: Descriptor, *, offset: int = 0) -> BlobStream:
+        """Open, with a look at the journal before each piece."""
+        stream = super().open(descriptor, offset=offset)
+        if descriptor.digest != self._victim:
+            return stream
+        inner = stream.readinto
+
+        class Watched(_Breaking):
+            def readinto(watched, buffer: memoryview) -> int:  # noqa: N805 - self is the source
+                kept, _ = Journal.read(self._journal, boot_id())
+                self.recorded.append(kept[self._victim].filled if self._victim in kept else 0)
+                return inner(buffer)
+
+        return Watched(stream, None)
+
+
+@pytest.mark.parametrize(("step", "seconds", "most"), [(STEP, 3600.0, STEP + 300), (10**9, 0.0, 300)])
+def test_a_kill_loses_no_more_of_a_blob_than_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, seconds: float, most: int
+) -> None:
+    monkeypatch.setattr(writer, "_JOURNAL_STEP", step)
+    monkeypatch.setattr(writer, "_JOURNAL_SECONDS", seconds)
+    what, upstream = sample(tmp_path)
+    source = _Looking(upstream, what.output)
+    build(what, SampleMaterials(source), NullReporter())
+    lost = [number * 300 - recorded for number, recorded in enumerate(source.recorded)]
+    assert max(lost[:-1]) <= most
+    assert max(source.recorded) > 19_000
 
 
 def test_bytes_that_changed_in_between_are_found_and_fetched_again(broken_off: tuple[BuildInput, Upstream]) -> None:

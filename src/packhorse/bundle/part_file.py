@@ -1,0 +1,122 @@
+"""The files of a bundle that is being written: their names, and the right to write them.
+
+Two builds into one file would mix their bytes, and whichever ends first would give the other's half the final name. So
+a build claims the name first, with a lock that the kernel lets go of when the process ends, however it ends.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packhorse.base.errors import PackhorseError, UsageError
+
+__all__ = ["PartFile", "claimed", "write_error"]
+
+_ELSEWHERE: Final = "name another place with --output"
+_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+"""What file systems without locks answer: there a build goes on without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """The names of a bundle that is being written."""
+
+    final: Path
+
+    @property
+    def part(self) -> Path:
+        """Where the bytes go until all are there."""
+        return self.final.with_name(self.final.name + ".part")
+
+    @property
+    def journal(self) -> Path:
+        """What of it is whole."""
+        return self.final.with_name(self.final.name + ".part.journal")
+
+    @property
+    def lock(self) -> Path:
+        """Who holds a lock on it writes the bundle; it is there only while somebody does, or after a kill."""
+        return self.final.with_name(self.final.name + ".part.lock")
+
+    @property
+    def set_aside(self) -> "PartFile":
+        """Where a part file goes whose places are not those of the bundle any more; its blobs are copied from there."""
+        return PartFile(self.final.with_name(self.final.name + ".earlier"))
+
+
+@contextmanager
+def claimed(names: PartFile) -> Iterator[None]:
+    """Be the only one who writes a bundle under this name.
+
+    Raises:
+        UsageError: Somebody else is writing it, or no bundle can stand there.
+    """
+    _check_place(names.final)
+    fd = _claim(names)
+    try:
+        yield
+    finally:
+        # Before the lock is let go, so that nobody can hold one on a name that is gone.
+        names.lock.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def write_error(error: OSError, path: Path) -> PackhorseError:
+    """Say why a file of the bundle can't be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message = f"the disk under {path.parent} is full"
+        return UsageError(message, hint="free some space and run it again; what was fetched is kept")
+    message = f"can't write {path}: {error.strerror}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG):
+        return UsageError(message, hint=_ELSEWHERE)
+    return PackhorseError(message)
+
+
+def _check_place(final: Path) -> None:
+    if final.exists() and not final.is_file():
+        kind = "a folder" if final.is_dir() else "a device, a pipe or a socket"
+        message = f"can't write the bundle to {final}: expected a file or nothing there, found {kind}"
+        raise UsageError(message, hint=_ELSEWHERE)
+    if not final.parent.is_dir():
+        message = f"can't write the bundle to {final}: there is no folder {final.parent}"
+        raise UsageError(message, hint=f"make the folder, or {_ELSEWHERE}")
+
+
+def _claim(names: PartFile) -> int:
+    while True:
+        try:
+            fd = os.open(names.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise write_error(error, names.lock) from error
+        try:
+            _lock(fd, names.final)
+        except BaseException:
+            os.close(fd)
+            raise
+        if _is_still(fd, names.lock):
+            return fd
+        os.close(fd)
+
+
+def _lock(fd: int, final: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        message = f"another build is writing {final}"
+        raise UsageError(message, hint=f"wait until it is done, or {_ELSEWHERE}") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise write_error(error, final) from error
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    """Whether a path leads to what is open; not so when its holder removed it while it was being opened."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
