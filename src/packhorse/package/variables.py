@@ -114,7 +114,7 @@ class Settled:
         names = ", ".join(variable.name for variable in self.missing)
         noun = "variable has" if len(self.missing) == 1 else "variables have"
         first = self.missing[0]
-        example = f"--values-file with {first.name}: …" if first.sensitive else f"--set {first.name}=…"
+        example = f"--set-file {first.name}=FILE, --values-file" if first.sensitive else f"--set {first.name}=…"
         raise ConfigError(
             f"{len(self.missing)} {noun} no value: {names}",
             hint=f"{example}, or PACKHORSE_VAR_{first.name.upper()} in the environment",

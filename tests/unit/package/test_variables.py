@@ -44,7 +44,7 @@ def test_defaults_and_what_is_missing() -> None:
     assert result.missing == (PASSWORD,)
     with pytest.raises(ConfigError, match="1 variable has no value: password") as caught:
         result.complete()
-    assert "PACKHORSE_VAR_PASSWORD" in str(caught.value.hint)
+    assert caught.value.hint == "--set-file password=FILE, --values-file, or PACKHORSE_VAR_PASSWORD in the environment"
     assert "--set " not in str(caught.value.hint)
 
 
