@@ -40,7 +40,7 @@ def build(what: BuildInput, materials: Materials, reporter: Reporter) -> BuildRe
         PackhorseError: Some content could not be had; all failures are listed, and what was fetched is kept.
     """
     _check_lock(what)
-    names = PartFile(what.output)
+    names = PartFile.behind(what.output)
     with claimed(names):
         return _build(what, materials, reporter, names)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from packhorse.base.errors import PackhorseError, UsageError
 
@@ -27,6 +27,19 @@ class PartFile:
     """The names of a bundle that is being written."""
 
     final: Path
+
+    @classmethod
+    def behind(cls, output: Path) -> Self:
+        """The names for a bundle that goes to ``output``: a link stays, and the bundle goes where it leads.
+
+        Raises:
+            UsageError: Links lead in a circle.
+        """
+        try:
+            return cls(output.resolve())
+        except (OSError, RuntimeError) as error:
+            message = f"can't write the bundle to {output}: {error}"
+            raise UsageError(message, hint=_ELSEWHERE) from error
 
     @property
     def part(self) -> Path:

@@ -33,7 +33,7 @@ _WRITEBACK_STEP: Final = 8 * MIB
 waits for all of it: measured on 850 MB, 0.36 s instead of 0.03 s."""
 
 _JOURNAL_STEP: Final = 64 * MIB
-_JOURNAL_SECONDS: Final = 1.0
+_JOURNAL_SECONDS: Final = 0.2
 """How much of one blob may be lost to a kill: so much or what came in so long, whichever is less."""
 
 

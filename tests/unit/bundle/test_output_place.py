@@ -101,18 +101,30 @@ def test_where_there_are_no_locks_a_build_goes_on_without(tmp_path: Path, monkey
         ("nowhere/x.tar", "there is no folder"),
         ("file/x.tar", "there is no folder"),
         ("x" * 250, "can't write"),
+        ("circle", "can't write"),
     ],
 )
 def test_only_a_file_is_replaced(tmp_path: Path, place: str, message: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
     what, upstream = sample(tmp_path)
     before = set(tmp_path.iterdir())
     with pytest.raises(UsageError, match=message):
         build(dataclasses.replace(what, output=tmp_path / place), materials(upstream), NullReporter())
     assert set(tmp_path.iterdir()) == before
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_stays_and_the_bundle_goes_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    what, upstream = sample(tmp_path)
+    what.output.symlink_to(tmp_path / "disk" / "x.tar")
+    build(what, materials(upstream), NullReporter())
+    assert what.output.is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["x.tar"]
+    assert build(what, materials(upstream), NullReporter()).unchanged
 
 
 @pytest.mark.parametrize(
