@@ -1,8 +1,9 @@
 """The tutorial, followed word for word: what ``docs/tutorial.md`` says is typed where it says, and answers as it says.
 
 A block ``sh connected``, ``sh site`` or ``sh node`` is typed into a shell of that place; a block ``text`` has what is
-printed, where numbers, digests and the names of pods may be others. The network of the connected machine is this
-machine's own: the images are made from Debian's packages, and are served on its loopback.
+printed, where numbers, digests and the names of pods may be others. The connected machine is the namespace that stands
+for the internet, so that no other program's ports are in the way; Debian's packages, which the images are made of, are
+fetched before.
 """
 
 import base64
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster.cluster import Cluster
+from e2e.cluster.internet import Internet
 from e2e.cluster.process import wait_until
 
 _PROJECT = Path(__file__).resolve().parents[1]
@@ -100,7 +102,7 @@ class Shell:
 
 
 @pytest.fixture
-def shells(cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, Shell]]:
+def shells(cluster: Cluster, internet: Internet, tmp_path: Path) -> Iterator[dict[str, Shell]]:
     """The three terminals; afterwards the cluster and its node are as before."""
     for place in ("home", "site"):
         (tmp_path / place).mkdir()
@@ -112,7 +114,7 @@ def shells(cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, Shell]]:
     }
     at_site = {**common, "HOME": str(tmp_path / "site"), "KUBECONFIG": str(cluster.kubeconfig)}
     made = {
-        "connected": Shell((), common, _PROJECT, tmp_path / "connected.log"),
+        "connected": Shell(internet.command(), common, _PROJECT, tmp_path / "connected.log"),
         "site": Shell(cluster.site_command(), at_site, tmp_path / "site", tmp_path / "site.log"),
         "node": Shell(cluster.node_command(), common, _PROJECT, tmp_path / "node.log"),
     }
@@ -126,6 +128,15 @@ def shells(cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, Shell]]:
         cluster.forget_images()
 
 
+@pytest.fixture
+def packages() -> None:
+    """Everything that making the images takes from the network is in the cache."""
+    for name, folder in (("shop", "internet"), ("shop-1.1", "internet-1.1")):
+        made = _PROJECT / ".cache" / folder
+        subprocess.run([sys.executable, "-m", "corpus", name, "--out", made], cwd=_PROJECT, check=True)
+
+
+@pytest.mark.usefixtures("packages")
 def test_the_tutorial_does_what_it_says(cluster: Cluster, shells: dict[str, Shell], tmp_path: Path) -> None:
     before = cluster.escape_attempts()
     place = "connected"
