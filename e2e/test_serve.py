@@ -9,6 +9,7 @@ import pytest
 
 from e2e.cluster.cluster import Cluster
 from e2e.cluster.images import ProgramImage, write_archive
+from e2e.cluster.pki import Authority
 from e2e.cluster.process import Daemon, wait_until
 from e2e.workplace import Workplace
 
@@ -28,19 +29,30 @@ def archive(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def registry(cluster: Cluster, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Serves the archive, and points the node at it."""
-    site = Workplace("the site", tmp_path_factory.mktemp("site"), cluster.site_command)
+@pytest.fixture(scope="module", params=["http", "https"])
+def registry(
+    request: pytest.FixtureRequest, cluster: Cluster, archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Daemon]:
+    """Serves the archive, and has the node pointed at it by Packhorse."""
+    folder = tmp_path_factory.mktemp("site")
+    site = Workplace("the site", folder, cluster.site_command)
+    node = Workplace("the node", folder, cluster.node_command)
     address = f"{cluster.node_address}:5080"
-    server = site.start("serve", "serve", f"oci-archive:{archive}", "--listen", address)
+    serve: list[str | Path] = []
+    mirror: list[str | Path] = ["--registry", f"{request.param}://{address}"]
+    if request.param == "https":
+        authority = Authority(folder, "site-ca")
+        issued = authority.server("registry", [cluster.node_address])
+        serve += ["--tls-cert", issued.certificate, "--tls-key", issued.key]
+        # The node has no folder of this machine's: a file that it shall read is given to it.
+        cluster.run_in_node("tee", "/tmp/site-ca.crt", stdin=authority.certificate.read_text())
+        mirror += ["--ca-file", "/tmp/site-ca.crt"]
+    server = site.start("serve", "serve", f"oci-archive:{archive}", "--listen", address, *serve)
     try:
         wait_until(lambda: address in server.log.read_text(), "packhorse serve", timeout_seconds=20, watching=[server])
-        hosts = f'server = "http://{address}"\n[host."http://{address}"]\ncapabilities = ["pull", "resolve"]\n'
-        folder = "/etc/containerd/certs.d/_default"
-        cluster.run_in_node("sh", "-ec", f"mkdir {folder}; cat > {folder}/hosts.toml", stdin=hosts)
+        node.packhorse("node", "mirror", *mirror)
         yield server
-        cluster.run_in_node("rm", "-r", folder)
+        node.packhorse("node", "mirror", "--remove")
     finally:
         server.kill()
     cluster.forget_images()
@@ -102,4 +114,21 @@ def test_after_containerd_restarts_with_nothing_left_it_pulls_again(cluster: Clu
     run_pod(cluster)
     assert {_APPLICATION, _DATA} <= set(cluster.pulled_images())
     assert cluster.escaped_packets() == before
+    delete_pod(cluster)
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_image_that_the_registry_lacks_is_asked_for_nowhere_else(cluster: Cluster) -> None:
+    before = cluster.escape_attempts()
+    container = {"name": "c", "image": "docker.io/library/not-carried:1"}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "served"}, "spec": {"containers": [container]}}
+    cluster.apply(_PODS, body)
+
+    def reason() -> str | None:
+        statuses = pod_status(cluster).get("containerStatuses", ())
+        found = [status["state"].get("waiting", {}) for status in statuses]
+        return next((each["message"] for each in found if each.get("reason") == "ErrImagePull"), None)
+
+    assert "not found" in wait_until(reason, "the pull to fail", timeout_seconds=60)
+    assert cluster.escape_attempts() == before
     delete_pod(cluster)
