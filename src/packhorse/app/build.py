@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packhorse.app.assembly import Assembly
 from packhorse.app.build_model import BuildInput, BuildResult, Materials
+from packhorse.app.package_folder import PackageFolder
 from packhorse.base.errors import ConfigError, PackhorseError
 from packhorse.base.events import Reporter
 from packhorse.base.parallel import Crew
@@ -40,6 +41,7 @@ def build(what: BuildInput, materials: Materials, reporter: Reporter) -> BuildRe
         PackhorseError: Some content could not be had; all failures are listed, and what was fetched is kept.
     """
     _check_lock(what)
+    _check_files(what)
     names = PartFile.behind(what.output)
     with claimed(names):
         return _build(what, materials, reporter, names)
@@ -159,6 +161,25 @@ def _check_lock(what: BuildInput) -> None:
             f"expected {lock.package.digest.short}, found {found.short}"
         )
         raise ConfigError(message, hint="packhorse lock")
+
+
+def _check_files(what: BuildInput) -> None:
+    """Hold the package's own files against the lock before anything is fetched."""
+    folder = PackageFolder(what.folder)
+    failures: list[PackhorseError] = []
+    for file in what.config.lock.files:
+        try:
+            found = folder.locked(file.path, "packhorse.lock")
+        except ConfigError as error:
+            failures.append(error)
+            continue
+        if found.digest != file.digest:
+            message = (
+                f"{file.path} has changed since it was locked: expected {file.digest.short}, it is {found.digest.short}"
+            )
+            failures.append(ConfigError(message))
+    if failures:
+        raise ConfigError("packhorse.lock is stale.", failures=failures, hint="packhorse lock")
 
 
 def _previous(path: Path) -> Bundle | None:

@@ -170,6 +170,15 @@ def write(planned: NodePlan) -> None:
     apply(planned)
 
 
+def check_registry(request: MirrorRequest) -> None:
+    """Make sure that the mirror answers, before anything is written.
+
+    Raises:
+        NetworkError: It does not.
+    """
+    SiteRegistry(_required(request.mirror), request.ca_file).check()
+
+
 def prove(request: MirrorRequest, commands: Commands, *, ask_runtime: bool, ask_registry: bool = True) -> Proof:
     """Look for a way around the mirror in the node's files, and ask the runtime itself.
 

@@ -308,7 +308,7 @@ class _Front:
 def _check_plain(fd: int, path: Path) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         message = f"{path} is not a file"
-        raise UsageError(message, hint="a bundle is read in place, at any offset: copy it into a file first")
+        raise UsageError(message, hint="a bundle is one file, and is read in place; stores are read by serve and push")
 
 
 def _root(index_content: bytes, path: Path) -> Descriptor:

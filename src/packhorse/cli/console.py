@@ -33,6 +33,10 @@ class Console:
         if not self.quiet:
             click.echo(printable(text))
 
+    def show(self, text: str) -> None:
+        """Print data for people to stdout, as :meth:`say` does, with ``--quiet`` too: it is what was asked for."""
+        click.echo(printable(text))
+
     def warn(self, text: str) -> None:
         """Print a line for people to stderr, as :meth:`say` does."""
         if not self.quiet:

@@ -35,9 +35,9 @@ def command(console: Console, bundle: Path, full: bool, output: OutputFormat) ->
         return
     for package in summary.packages:
         for line in tree_lines(_package(package, full=full)):
-            console.say(line)
-    console.say(f"\n{summary.blobs} blobs, {format_bytes(summary.total_bytes)}")
-    console.say(f"root  {summary.root}")
+            console.show(line)
+    console.show(f"\n{summary.blobs} blobs, {format_bytes(summary.total_bytes)}")
+    console.show(f"root  {summary.root}")
 
 
 def _plain(summary: BundleSummary) -> dict[str, object]:

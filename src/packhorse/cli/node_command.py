@@ -64,7 +64,11 @@ def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe
     planned = node_mirror.plan(request)
     if output == "text":
         _show(console, planned, remove=request.remove, dry_run=dry_run)
+    asks = wants_probe and _is_here(request)
     if not dry_run:
+        if asks and not request.remove:
+            # A node whose files point to nowhere pulls nothing: better not to write them.
+            node_mirror.check_registry(request)
         node_mirror.write(planned)
     proof = None
     must_restart = planned.restart is not None and bool(planned.pending)
@@ -72,8 +76,8 @@ def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe
         proof = node_mirror.prove(
             request,
             NodeCommands(),
-            ask_runtime=wants_probe and _is_here(request) and not must_restart,
-            ask_registry=wants_probe,
+            ask_runtime=asks and not must_restart,
+            ask_registry=asks,
         )
     if output == "json":
         print_json(_as_json(planned, proof, dry_run=dry_run))

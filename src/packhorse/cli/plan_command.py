@@ -62,10 +62,10 @@ def show_plan(console: Console, planned: Planned, output: OutputFormat) -> None:
         print_json(plan_json(plan))
     elif planned.is_settled:
         objects = len([action for action in plan.object_actions if action.kind == "unchanged"])
-        console.say(
+        console.show(
             f"Nothing to do: {plan.release} {plan.version} is deployed as revision {planned.history[0].revision}, "
             f"{'its object is' if objects == 1 else f'all {objects} objects are'} as they should be."
         )
     else:
         for line in plan_lines(plan):
-            console.say(line)
+            console.show(line)

@@ -33,11 +33,11 @@ def command(console: Console, release: str | None, cluster: ClusterOptions, outp
     if output == "json":
         print_json({"healthy": all(each.is_healthy for each in found), "releases": [_json(each) for each in found]})
     elif not found:
-        console.say("Nothing is deployed here.")
+        console.show("Nothing is deployed here.")
     else:
         for each in found:
             for line in _lines(each, everything=release is not None):
-                console.say(line)
+                console.show(line)
     return 0 if all(each.is_healthy for each in found) else ClusterError.exit_code
 
 

@@ -20,12 +20,20 @@ _POD_SPEC = "spec.template.spec."
 def describe_changes(changes: Sequence[FieldChange]) -> str:
     """Return a line that says what differs; the rest is counted when there is much."""
     containers = {match["container"] for change in changes if (match := _IMAGE.search(change.path))}
-    told = [_describe(change, name_container=len(containers) > 1) for change in changes]
+    first = sorted(changes, key=_weight)
+    told = [_describe(change, name_container=len(containers) > 1) for change in first]
     # The pod template's labels often repeat the object's own.
     told = list(dict.fromkeys(told))
     if len(told) > _MOST_SHOWN:
         told = [*told[: _MOST_SHOWN - 1], f"and {len(told) - _MOST_SHOWN + 1} more"]
     return " · ".join(told)
+
+
+def _weight(change: FieldChange) -> int:
+    """Images come first, and labels, which repeat a version that changed, last."""
+    if _IMAGE.search(change.path):
+        return 0
+    return 2 if _METADATA.search(change.path) else 1
 
 
 def _describe(change: FieldChange, *, name_container: bool) -> str:

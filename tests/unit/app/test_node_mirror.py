@@ -210,12 +210,13 @@ def test_a_registry_that_does_not_answer_is_named(ask: Ask) -> None:
 def test_a_node_may_be_set_up_before_its_registry_runs(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    arguments = ["mirror", "--root", str(tmp_path), "--runtime", "containerd", "--registry", f"http://127.0.0.1:{port}"]
-    done = CliRunner().invoke(command, [*arguments, "--no-probe"])
-    assert done.exit_code == 0, done.output
-    assert (tmp_path / "etc/containerd/certs.d/_default/hosts.toml").exists()
+    arguments = ["mirror", "--config-dir", str(tmp_path), "--runtime", "k3s", "--registry", f"http://127.0.0.1:{port}"]
     with pytest.raises(NetworkError, match="does not answer"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert list(tmp_path.iterdir()) == []
+    done = CliRunner().invoke(command, [*arguments, "--no-probe"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "registries.yaml").exists()
 
 
 def test_another_server_is_not_taken_for_a_registry(served: Served) -> None:

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from packhorse.app.build import build
-from packhorse.base.errors import ConfigError, IntegrityError, NetworkError, PackhorseError, UsageError
+from packhorse.base.errors import ConfigError, IntegrityError, NetworkError, UsageError
 from packhorse.base.events import NullReporter
 from packhorse.bundle.content import PackageConfig
 from packhorse.bundle.part_file import PartFile
@@ -206,9 +206,16 @@ def test_a_stale_lock_is_refused(tmp_path: Path) -> None:
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     what, upstream = sample(tmp_path)
     (tmp_path / "values.yaml").write_bytes(b"replicas: 3\n")
-    with pytest.raises(PackhorseError) as caught:
-        build(what, materials(upstream), NullReporter())
-    assert caught.value.exit_code in (3, 4)
+    (tmp_path / "bin" / "probe").unlink()
+    source = CountingSource(upstream.blobs.content)
+    with pytest.raises(ConfigError, match="stale") as caught:
+        build(what, SampleMaterials(source), NullReporter())
+    assert [failure.message.partition(" ")[0] for failure in caught.value.failures] == [
+        "packhorse.lock:",
+        "values.yaml",
+    ]
+    assert caught.value.hint == "packhorse lock"
+    assert not source.opened
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
