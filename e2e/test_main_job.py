@@ -35,6 +35,7 @@ _NAMESPACE = "shop"
 _PASSWORD = "correct-horse-battery-staple"
 # What people wait for, and no more: the machine may be busy.
 _APPLICATION_SECONDS = 120
+_NO_BACKEND = {http.client.BAD_GATEWAY, http.client.SERVICE_UNAVAILABLE, http.client.GATEWAY_TIMEOUT}
 _IMAGES = {
     "1.0.0": {
         "docker.io/library/busybox:1.35",
@@ -152,17 +153,22 @@ class Site:
         service = self.cluster.get(f"/api/v1/namespaces/{_NAMESPACE}/services/web") or {}
         address = service["spec"]["clusterIP"]
 
-        def fetch() -> str:
+        def fetch() -> str | None:
             connection = http.client.HTTPConnection(address, 80, timeout=10)
             try:
                 connection.request("GET", path)
                 answer = connection.getresponse()
+                # A ready pod is known to every node's proxy a moment later; until then the front finds no backend.
+                if answer.status in _NO_BACKEND:
+                    return None
                 assert answer.status == http.client.OK, answer.read()
                 return answer.read().decode()
             finally:
                 connection.close()
 
-        return self.cluster.call(lambda _: fetch())
+        return wait_until(
+            lambda: self.cluster.call(lambda _: fetch()), f"an answer to {path}", timeout_seconds=_APPLICATION_SECONDS
+        )
 
     def list(self, collection: str) -> list[Json]:
         """List the objects of one kind in the shop's namespace: ``api/v1 pods``."""
@@ -187,7 +193,10 @@ def site(
     hidden += [layout.folder for layout in layouts.values()]
     environment = {"KUBECONFIG": str(cluster.kubeconfig)}
     desk = Workplace("the site", folder, cluster.site_command, environment, hidden)
-    yield Site(cluster, desk, Workplace("the node", folder, cluster.node_command))
+    node = Workplace("the node", folder, cluster.node_command)
+    yield Site(cluster, desk, node)
+    # Also when a story broke off in the middle: the next one finds a node that nobody has set up.
+    node.packhorse("node", "mirror", "--remove")
     cluster.remove_namespace(_NAMESPACE)
     cluster.forget_images()
 
