@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from packhorse.oci.graph import carried_by
 from packhorse.oci.manifest import successors
 from packhorse.oci.model import Descriptor, Index, Manifest, decode_json
 from packhorse.package.lock import Found, LockedArtifact, LockedImage
+from packhorse.package.model import Package
 
 __all__ = ["BundleSummary", "ImagePlatform", "ImageSummary", "PackageSummary", "PartSummary", "inspect_bundle"]
 
@@ -51,7 +53,7 @@ class ImageSummary:
 
 @dataclass(frozen=True, slots=True)
 class PartSummary:
-    """A chart, file, kustomization or git repository."""
+    """A chart, file, kustomization or git repository; ``component`` has several names where several want a file."""
 
     name: str
     component: str
@@ -123,6 +125,7 @@ class _Inspection:
 
     def _package(self, package: BundledPackage) -> PackageSummary:
         definition, lock = package.definition, package.lock
+        owners = _file_owners(definition)
         locked: dict[str, LockedImage | LockedArtifact] = {item.name: item for item in lock.images}
         locked.update({item.name: item for item in lock.artifacts})
         return PackageSummary(
@@ -142,7 +145,9 @@ class _Inspection:
                 PartSummary(item.name, item.component, item.size, item.digest, item.path)
                 for item in lock.kustomizations
             ),
-            files=tuple(PartSummary(file.path, "", file.size, file.digest) for file in lock.files),
+            files=tuple(
+                PartSummary(file.path, owners.get(file.path, ""), file.size, file.digest) for file in lock.files
+            ),
             git=tuple(
                 PartSummary(item.name, item.component, entry.size, entry.digest, item.source, item.commit)
                 for item, entry in zip(lock.git, package.entries("git"), strict=True)
@@ -214,6 +219,20 @@ class _Inspection:
     def _entries(package: BundledPackage) -> Iterator[Descriptor]:
         yield from package.entries("image")
         yield from package.entries("artifact")
+
+
+def _file_owners(definition: Package) -> dict[str, str]:
+    """The components whose files these are; of a file that several want, all of them."""
+    owners: dict[str, list[str]] = {}
+    for component in definition.components:
+        paths = [path for chart in component.charts for path in (*chart.values, *chain(*chart.values_sets.values()))]
+        paths += [path for manifest in component.manifests for path in manifest.files]
+        paths += [file.source for file in component.files]
+        for path in paths:
+            names = owners.setdefault(PurePosixPath(path).as_posix(), [])
+            if component.name not in names:
+                names.append(component.name)
+    return {path: " ".join(names) for path, names in owners.items()}
 
 
 class _RunConfig(msgspec.Struct):

@@ -67,11 +67,8 @@ def _camel(key: str) -> str:
 def _package(package: PackageSummary, *, full: bool) -> Tree:
     platforms = ", ".join(package.platforms)
     components = tuple(_component(package, name, full=full) for name in package.components)
-    files = tuple(
-        Tree(f"file {file.name}  {format_bytes(file.bytes)}{_digest(file, full=full)}") for file in package.files
-    )
     described = f"  {package.description}" if package.description else ""
-    return Tree(f"{package.name} {package.version}  {platforms}{described}", (*components, *files))
+    return Tree(f"{package.name} {package.version}  {platforms}{described}", components)
 
 
 def _component(package: PackageSummary, name: str, *, full: bool) -> Tree:
@@ -84,7 +81,12 @@ def _component(package: PackageSummary, name: str, *, full: bool) -> Tree:
         for part in parts
         if part.component == name
     ]
-    return Tree(f"component {name}{optional}", (*images, *artifacts, *parts))
+    files = [
+        Tree(f"file {file.name}  {format_bytes(file.bytes)}{_digest(file, full=full)}")
+        for file in package.files
+        if name in file.component.split()
+    ]
+    return Tree(f"component {name}{optional}", (*images, *artifacts, *parts, *files))
 
 
 def _image(image: ImageSummary, kind: str, *, full: bool) -> Tree:

@@ -50,7 +50,7 @@ def test_inspect_tells_images_by_platform_and_what_they_share(bundle: Path) -> N
     assert multi.bytes > multi.shared_bytes
     assert multi.referrers == ("application/vnd.example.signature",)
     assert [chart.name for chart in package.charts] == ["shop"]
-    assert [file.name for file in package.files] == ["bin/probe", "values.yaml"]
+    assert [(file.name, file.component) for file in package.files] == [("bin/probe", "main"), ("values.yaml", "main")]
     assert summary.total_bytes == bundle.stat().st_size
 
 
