@@ -51,6 +51,15 @@ class PushPlan:
     seconds: float
     """What it took to make the plan."""
 
+    @property
+    def lost_pins(self) -> tuple[Reference, ...]:
+        """Names with a digest that the registry will not have, for another manifest goes there in its place."""
+        return tuple(
+            reference
+            for reference, name in self.names
+            if reference.digest is not None and not name.endswith(f"@{reference.digest}")
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
@@ -105,7 +114,7 @@ def plan_push(
         for name, roots in named.items()
     ]
     prepared = plan_copy(source, destinations, workers=workers)
-    names = tuple((reference, target.name(reference)) for reference, _ in images)
+    names = tuple((reference, target.name(_as_pushed(reference, entry))) for reference, entry in images)
     return PushPlan(prepared, names, time.monotonic() - begun)
 
 
@@ -204,6 +213,13 @@ def _unwrapped(source: ContentSource, descriptor: Descriptor) -> Descriptor:
     images = [child for child in there if media_types.is_manifest(child.media_type) and child.platform is not None]
     real = [child for child in images if child.platform is not None and child.platform.os != "unknown"]
     return descriptor if whole or len(real) != 1 else real[0].plain()
+
+
+def _as_pushed(reference: Reference, entry: Descriptor) -> Reference:
+    """Return a name with the digest that goes to the registry, which is another one when an index was unwrapped."""
+    if reference.digest in (None, entry.digest):
+        return reference
+    return Reference(reference.registry, reference.repository, reference.tag, entry.digest)
 
 
 def _refuses_sparse(plan: PushPlan, error: PackhorseError) -> bool:

@@ -1,6 +1,7 @@
 """``verify``: hash everything in a bundle, and say what each damaged blob was for."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from packhorse.bundle.reader import Bundle
 from packhorse.bundle.verify import Damage, check_root, verify
 from packhorse.oci.digest import Digest
 
-__all__ = ["VerifyResult", "labels_of", "verify_bundle"]
+__all__ = ["DamagedBlob", "DamagedError", "VerifyResult", "labels_of", "verify_bundle"]
 
 _MOST_DEPENDANTS = 8
 
@@ -29,11 +30,32 @@ class VerifyResult:
     """Whether the root digest was held against one that the receiver was told."""
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedBlob:
+    """One thing that is not as the root says."""
+
+    name: str
+    """Its name in the tar, or which part of the frame it is."""
+    digest: Digest | None
+    """None for what stands between blobs."""
+    needed_by: tuple[str, ...]
+    message: str
+
+
+class DamagedError(IntegrityError):
+    """A bundle whose tree can be read, with blobs that are not as its root says."""
+
+    def __init__(self, message: str, damaged: Sequence[DamagedBlob], *, hint: str) -> None:
+        super().__init__(message, hint=hint, failures=[_failure(blob) for blob in damaged])
+        self.damaged = tuple(damaged)
+
+
 def verify_bundle(path: Path, expected_root: Digest | None, *, workers: int, reporter: Reporter) -> VerifyResult:
     """Verify every byte of a bundle.
 
     Raises:
-        IntegrityError: Something is not as the root says; each damaged blob is named with what depends on it.
+        DamagedError: Blobs are not as the root says; each is named with what depends on it.
+        IntegrityError: It is another bundle, or its tree can't be read.
     """
     begun = time.monotonic()
     with Bundle.open_file(path) as bundle:
@@ -47,7 +69,7 @@ def verify_bundle(path: Path, expected_root: Digest | None, *, workers: int, rep
             reporter.failed(str(path), f"{len(damages)} damaged")
             message = f"Damaged: {len(damages)} of {len(bundle.blobs)} blobs of {path} are not what the root says."
             hint = "nothing of it was used; copy the bundle again, and compare the root digest with the sender's"
-            raise IntegrityError.summarise(message, [_failure(damage, labels) for damage in damages], hint=hint)
+            raise DamagedError(message, [_damaged(damage, labels) for damage in damages], hint=hint)
         reporter.finished(str(path))
         return VerifyResult(
             path=path,
@@ -65,10 +87,14 @@ def labels_of(bundle: Bundle) -> Labels:
     return Labels(entries, {node.descriptor.digest: node for node in bundle.graph.nodes})
 
 
-def _failure(damage: Damage, labels: Labels) -> IntegrityError:
-    if damage.digest is None:
-        return IntegrityError(f"{damage.name}: {damage.message}")
-    dependants = labels.dependants(damage.digest)
-    listed = ", ".join(dependants[:_MOST_DEPENDANTS])
-    more = f" and {len(dependants) - _MOST_DEPENDANTS} more" if len(dependants) > _MOST_DEPENDANTS else ""
-    return IntegrityError(f"{damage.digest}  {listed}{more}: {damage.message}")
+def _damaged(damage: Damage, labels: Labels) -> DamagedBlob:
+    needed_by = tuple(labels.dependants(damage.digest)) if damage.digest is not None else ()
+    return DamagedBlob(damage.name, damage.digest, needed_by, damage.message)
+
+
+def _failure(blob: DamagedBlob) -> IntegrityError:
+    if blob.digest is None:
+        return IntegrityError(f"{blob.name}: {blob.message}")
+    listed = ", ".join(blob.needed_by[:_MOST_DEPENDANTS])
+    more = f" and {len(blob.needed_by) - _MOST_DEPENDANTS} more" if len(blob.needed_by) > _MOST_DEPENDANTS else ""
+    return IntegrityError(f"{blob.digest}  {listed}{more}: {blob.message}")

@@ -65,6 +65,10 @@ def command(console: Console, /, source: str, target: str, registry: RegistryOpt
         cargo = open_source(source, opened)
         client = opened.enter_context(RegistryClient(settings))
         plan = plan_push(cargo, goal, client, workers=registry.workers, unwrap=options["unwrap_indexes"])
+        for reference in plan.lost_pins:
+            console.warn(
+                f"{reference} can't be pulled from there: --unwrap-indexes pushes another manifest in its place"
+            )
         if options["dry_run"]:
             _show_plan(console, plan, goal.registry, output)
             return

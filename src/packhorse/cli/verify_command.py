@@ -1,10 +1,12 @@
 """``packhorse verify``: hash everything in a bundle, and name what is wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from packhorse.app.verify import verify_bundle
+from packhorse.app.verify import DamagedBlob, DamagedError, verify_bundle
+from packhorse.base.errors import IntegrityError, UsageError
 from packhorse.base.units import format_bytes, format_duration
 from packhorse.bundle.verify import default_workers
 from packhorse.cli.console import Console, examples, pass_console
@@ -33,10 +35,14 @@ def command(console: Console, bundle: Path, root: str | None, workers: int | Non
     Nothing in it is trusted but what the root digest covers, and what no manifest lists is refused. A bundle that
     hashes well is whole; that it is the right one you know by its root digest.
     """
-    with open_reporter(console) as reporter:
-        result = verify_bundle(
-            bundle, Digest(root) if root else None, workers=workers or default_workers(), reporter=reporter
-        )
+    expected = _digest(root) if root is not None else None
+    try:
+        with open_reporter(console) as reporter:
+            result = verify_bundle(bundle, expected, workers=workers or default_workers(), reporter=reporter)
+    except DamagedError as error:
+        if output == "json":
+            print_json({"bundle": str(bundle), "damaged": [_damaged_data(blob) for blob in error.damaged]})
+        raise
     if output == "json":
         print_json(
             {
@@ -45,6 +51,7 @@ def command(console: Console, bundle: Path, root: str | None, workers: int | Non
                 "blobs": result.blobs,
                 "totalBytes": result.total_bytes,
                 "rootExpected": result.root_expected,
+                "damaged": [],
             }
         )
         return
@@ -53,3 +60,16 @@ def command(console: Console, bundle: Path, root: str | None, workers: int | Non
         f"{format_duration(result.seconds)}."
     )
     console.say(f"root  {result.root}" + ("  as expected" if result.root_expected else ""))
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return Digest(text)
+    except IntegrityError as error:
+        raise UsageError(
+            f"--root: {error.message}", hint="give all of the digest that packhorse build printed"
+        ) from error
+
+
+def _damaged_data(blob: DamagedBlob) -> dict[str, Any]:
+    return {"name": blob.name, "digest": blob.digest, "neededBy": list(blob.needed_by), "message": blob.message}

@@ -8,7 +8,6 @@ failures do not stop the rest, and what depends on them is left out, so that not
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-from packhorse.base.errors import PackhorseError
 from packhorse.base.events import Reporter
 from packhorse.base.parallel import Crew
 from packhorse.oci.copy_carrier import Carrier, CopyResult, Destination, PreparedCopy
@@ -117,8 +116,8 @@ def _ask_all(questions: Sequence[_Question], ask: Callable[[_Question], None], w
     failures = [error for _, error in Crew(workers, "survey").each(questions, ask)]
     if failures:
         # One refusal is like the next: the first says it all, and its message has the place.
-        message = f"Could not see what is there already.\n{failures[0].message}"
-        raise PackhorseError.summarise(message, failures)
+        first = failures[0]
+        raise type(first)(f"Could not see what is there already.\n{first.message}", hint=first.hint) from first
 
 
 def _labels(destinations: Sequence[Destination], graphs: Sequence[Graph]) -> dict[Digest, str]:

@@ -107,6 +107,11 @@ class Authenticator:
                 self._grants[(server.base, frozenset()) if grant.header.startswith("Basic ") else key] = grant
             return grant.header
 
+    def user(self, server: Server, scope: Scope) -> str | None:
+        """Return whose login there is for a registry, empty for a token without a name; None when there is none."""
+        credential = self._credentials.lookup(server.name, _repository_in(scope))
+        return credential.username if credential is not None else None
+
     def _find(self, server: Server, scope: Scope, challenges: tuple[Challenge, ...]) -> _Grant | None:
         credential = self._credentials.lookup(server.name, _repository_in(scope))
         offered = {challenge.scheme: challenge for challenge in reversed(challenges)}
@@ -128,7 +133,13 @@ class Authenticator:
         answer = self._ask(replace(request, insecure=insecure))
         body = answer.read(_MAX_TOKEN_BODY_BYTES)
         if answer.status != 200:  # noqa: PLR2004
-            raise distribution_errors.refusal(f"log in to {server.name}", realm, answer.status, body)
+            raise distribution_errors.refusal(
+                f"log in to {server.name}",
+                realm,
+                answer.status,
+                body,
+                user=None if credential is None else credential.username,
+            )
         try:
             given = msgspec.json.decode(body, type=_TokenAnswer, strict=False)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@ __all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "NotFoundError", "clean", "par
 MAX_ERROR_BODY_BYTES = 64 * 1024
 """The most that is read of an error's body."""
 
+_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _MAX_SHOWN = 300
 _MAX_ERRORS = 5
@@ -62,7 +63,9 @@ def parse_error_body(body: bytes) -> tuple[ErrorDetail, ...]:
     return tuple(detail for detail in found if detail.code or detail.message)
 
 
-def refusal(what: str, where: str, status: int, body: bytes, *, tries: int = 1) -> RegistryError:
+def refusal(
+    what: str, where: str, status: int, body: bytes, *, tries: int = 1, user: str | None = None
+) -> RegistryError:
     """Build the error for an answer that is a refusal.
 
     Args:
@@ -71,14 +74,17 @@ def refusal(what: str, where: str, status: int, body: bytes, *, tries: int = 1) 
         status: The HTTP status.
         body: What came with it, capped by the caller.
         tries: How many times it was asked.
+        user: Whose login it was shown; None when there was none to show.
     """
     details = parse_error_body(body)
     said = "; ".join(": ".join(part for part in (detail.code, detail.message) if part) for detail in details)
     meaning = _MEANINGS.get(status, "the registry has a fault" if status >= 500 else "it refuses")  # noqa: PLR2004
+    if status == _UNAUTHORIZED and user is not None:
+        meaning = f"it refuses the login of {clean(user)}" if user else "it refuses the login"
     after = f" after {tries} tries" if tries > 1 else ""
     message = f"could not {what}\n  from {where}: {meaning}{after} (HTTP {status}{': ' + said if said else ''})"
     family = NotFoundError if status == _NOT_FOUND else RegistryError
-    return family(message, hint=_hint(status, where, body))
+    return family(message, hint=_hint(status, where, body, shown=user is not None))
 
 
 def _detail(error: dict[str, Any]) -> ErrorDetail:
@@ -86,11 +92,13 @@ def _detail(error: dict[str, Any]) -> ErrorDetail:
     return ErrorDetail(clean(code) if isinstance(code, str) else "", clean(message) if isinstance(message, str) else "")
 
 
-def _hint(status: int, where: str, body: bytes) -> str | None:
+def _hint(status: int, where: str, body: bytes, *, shown: bool) -> str | None:
     host = where.partition("://")[2].partition("/")[0]
     if _PLAIN_TO_TLS.search(body[:1024].decode("latin-1")):
         return f"{host} speaks TLS: do not name it with --plain-http, or write its URL with https"
-    if status in {401, 403}:
+    if status == _UNAUTHORIZED and shown:
+        return "check the user name and the password, or token, that are stored or given for it"
+    if status in {_UNAUTHORIZED, 403}:
         return f"log in first (docker login {host}, or podman login {host}), or check what the account may do"
     if status == _NOT_FOUND:
         return "check the name; many registries answer so for what needs a login, too"

@@ -104,7 +104,9 @@ class Exchange:
             if answer.status != _UNAUTHORIZED:
                 return answer
             body = _read_error(answer)
-        raise distribution_errors.refusal(call.what, server.base, _UNAUTHORIZED, body)
+        was_shown = (header or sent) is not None and _origin(answer.url) == _origin(server.base)
+        user = self._authenticator.user(server, call.scope) if was_shown else None
+        raise distribution_errors.refusal(call.what, server.base, _UNAUTHORIZED, body, user=user)
 
     def _is_lost(self, server: Server) -> bool:
         """Whether a server has not answered for so long that hundreds of blobs need not wait for it one by one."""

@@ -264,6 +264,22 @@ def test_unwrapping_pushes_the_one_image_that_is_there(tmp_path: Path, registry:
     assert tags(registry) == {"team/app:1": amd64.digest}
 
 
+def test_a_pin_to_an_index_that_was_unwrapped_is_lost_and_told(tmp_path: Path, registry: Registry) -> None:
+    upstream = Upstream()
+    amd64 = upstream.manifest("amd64")
+    index = upstream.index(amd64, upstream.absent("s390x"))
+    pin = f"docker.io/team/app:1@{index.digest}"
+    layout = write_layout(tmp_path / "layout", upstream.blobs.content, [(pin, index)])
+    settings = RegistrySettings(retry=RetryPolicy(tries=2))
+    for unwrap, becomes, lost in ((False, index.digest, []), (True, amd64.digest, [pin])):
+        with ExitStack() as opened:
+            cargo = open_source(str(layout), opened)
+            client = opened.enter_context(RegistryClient(settings))
+            plan = plan_push(cargo, PushTarget.parse(registry.host), client, workers=1, unwrap=unwrap)
+        assert [name for _, name in plan.names] == [f"{registry.host}/team/app:1@{becomes}"]
+        assert [str(reference) for reference in plan.lost_pins] == lost
+
+
 @pytest.mark.peer("docker-registry")
 @pytest.mark.skipif(PROGRAM is None, reason="docker-registry is not on PATH")
 def test_the_registry_that_debian_has(bundle: Path, tmp_path: Path) -> None:

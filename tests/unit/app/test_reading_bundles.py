@@ -128,6 +128,26 @@ def test_the_commands_print_trees_and_json(bundle: Path, tmp_path: Path) -> None
     assert data["packages"][0]["images"][0]["platforms"][0]["platform"] == "linux/amd64"
     verified = json.loads(packhorse("verify", str(bundle), "--output", "json", "--root", data["root"]))
     assert verified["root"] == data["root"]
+    assert verified["damaged"] == []
     assert "all as they should be" in packhorse("verify", str(bundle))
     assert "Wrote" in packhorse("extract", str(bundle), "--file", "values.yaml", "--to", str(tmp_path))
     assert tarfile.is_tarfile(bundle)
+
+
+def test_damage_is_data_for_programs(bundle: Path, tmp_path: Path) -> None:
+    broken = damaged(bundle, tmp_path)
+    command = [sys.executable, "-m", "packhorse", "verify", str(broken)]
+    done = subprocess.run([*command, "--output", "json"], check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 4
+    (blob,) = json.loads(done.stdout)["damaged"]
+    assert blob["name"] == "blobs/" + blob["digest"].replace(":", "/")
+    assert blob["digest"] in blob["message"]
+    assert any("docker.io/library/multi:1" in needing for needing in blob["neededBy"])
+    assert blob["digest"] in done.stderr
+
+
+def test_a_root_that_is_no_digest_is_a_mistake_of_the_command_line(bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "packhorse", "verify", str(bundle), "--root", "sha256:5f1c"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--root: expected a digest" in done.stderr

@@ -132,7 +132,7 @@ def test_a_login_from_standard_input(registry: Registry, layout: str, monkeypatc
     monkeypatch.setattr("sys.stdin", io.StringIO("pass word\n"))
     assert run(layout, registry.host, "--username", "me", "--password-stdin") == 0
     monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
-    with pytest.raises(RegistryError, match="wants a login"):
+    with pytest.raises(RegistryError, match="it refuses the login of me"):
         run(layout, registry.host, "--username", "me", "--password-stdin")
 
 

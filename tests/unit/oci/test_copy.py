@@ -269,10 +269,13 @@ def test_a_destination_that_cannot_be_asked_ends_it_before_anything_is_sent(upst
         def exists(self, descriptor: Descriptor) -> bool:
             raise NetworkError(f"cannot ask for {descriptor.digest.short}")
 
-    destinations = [Destination("a", Deaf(), (Root(upstream.manifest()),))]
-    with pytest.raises(NetworkError, match=r"Could not see what is there already\.\ncannot ask for"):
+    destinations = [Destination(name, Deaf(), (Root(upstream.manifest()),)) for name in ("a", "b", "c")]
+    with pytest.raises(NetworkError, match=r"Could not see what is there already\.\ncannot ask for") as caught:
         plan_copy(source_of(upstream), destinations, workers=2)
     assert target.log == []
+    # Said once, though each was asked.
+    assert caught.value.failures == ()
+    assert caught.value.message.count("cannot ask for") == 1
 
 
 def test_progress_of_a_blob_that_is_read_twice_counts_once(upstream: Upstream) -> None:

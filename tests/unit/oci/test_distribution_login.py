@@ -123,6 +123,18 @@ def test_without_a_login_nothing_is_presented(registry: Registry, clients: Clien
     assert len(registry.requests) == 1
 
 
+def test_a_login_that_is_refused_is_not_asked_for_again(
+    registry: Registry, clients: Clients, image: Descriptor
+) -> None:
+    assert image.size
+    registry.login = Login("basic")
+    wrong = Fixed(any=Credential("robot", "wr0ng"))
+    with pytest.raises(RegistryError, match=r"it refuses the login of robot \(HTTP 401") as caught:
+        clients.repository(f"{registry.host}/team/app", credentials=wrong).resolve("v1")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("check the user name and the password")
+
+
 def test_a_wrong_password(registry: Registry, clients: Clients, image: Descriptor) -> None:
     assert image.size
     registry.login = Login("bearer")
