@@ -61,7 +61,13 @@ def walk(command: click.Command, context: click.Context) -> Iterator[tuple[str, 
 
 def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
     return click.Context(
-        command, info_name=name, parent=parent, terminal_width=_COLUMNS, max_content_width=_COLUMNS, color=False
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=_COLUMNS,
+        max_content_width=_COLUMNS,
+        color=False,
+        help_option_names=command.context_settings.get("help_option_names"),
     )
 
 

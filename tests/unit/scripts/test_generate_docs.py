@@ -12,7 +12,7 @@ from scripts.check_docs_links import anchors_of
 from scripts.generate_docs import difference, render_package, render_reference
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def root() -> None:
     """Carry things."""
 
@@ -45,6 +45,7 @@ def test_every_command_has_its_help_in_its_place() -> None:
     assert "- [`packhorse store gc`](#packhorse-store-gc)" in page
     assert "Usage: packhorse store gc [OPTIONS]" in page
     assert "--keep INTEGER  How many to keep.  [default: 3]" in page
+    assert page.count("-h, --help") == 3
     assert "secret" not in page
 
 
