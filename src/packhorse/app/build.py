@@ -12,7 +12,7 @@ from pathlib import Path
 from packhorse.app.assembly import Assembly
 from packhorse.app.build_model import BuildInput, BuildResult, Materials
 from packhorse.app.package_folder import PackageFolder
-from packhorse.base.errors import ConfigError, PackhorseError
+from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
 from packhorse.base.events import Reporter
 from packhorse.base.parallel import Crew
 from packhorse.bundle import content
@@ -27,7 +27,7 @@ from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Graph, Node
 from packhorse.oci.manifest import successors
 from packhorse.oci.model import Descriptor, Manifest
-from packhorse.oci.ports import ContentSource
+from packhorse.oci.ports import ContentSource, NamedSource
 
 __all__ = ["build"]
 
@@ -84,7 +84,10 @@ def _write(
         if failures:
             kept = len(blobs) - len(failures)
             message = f"Could not fetch {len(failures)} of {len(blobs)} blobs; the other {kept} are kept."
-            raise PackhorseError.summarise(message, failures, hint="run packhorse build again; it goes on from here")
+            # Only what did not come may come the next time; wrong bytes have a hint of their own.
+            again = any(not isinstance(failure, IntegrityError) for failure in failures)
+            hint = "run packhorse build again; it goes on from here" if again else None
+            raise PackhorseError.summarise(message, failures, hint=hint)
         reporter.phase("Sealing")
         writer.commit()
     standing = sum(blob.size for blob in blobs) - sum(blob.size for blob in missing)
@@ -148,8 +151,15 @@ def _write_blob(
         except PackhorseError:
             continue
         return source
-    writer.write(blob, sources[-1], progress)
-    return sources[-1]
+    last = sources[-1]
+    try:
+        writer.write(blob, last, progress)
+    except IntegrityError as error:
+        if not isinstance(last, NamedSource):
+            raise
+        hint = "another mirror may have the right bytes (--mirror); if the image was replaced on purpose, lock it again"
+        raise IntegrityError(f"{error.message}\n  from {last.name}", hint=hint) from error
+    return last
 
 
 def _check_lock(what: BuildInput) -> None:

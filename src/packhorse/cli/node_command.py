@@ -70,6 +70,9 @@ def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe
             # A node whose files point to nowhere pulls nothing: better not to write them.
             node_mirror.check_registry(request)
         node_mirror.write(planned)
+        if output == "text":
+            # Before the proof, which may end in an error: the files stay as they are written.
+            _changed(console, planned)
     proof = None
     must_restart = planned.restart is not None and bool(planned.pending)
     if not dry_run and not request.remove:
@@ -145,6 +148,11 @@ def _show(console: Console, planned: NodePlan, *, remove: bool, dry_run: bool) -
         console.say(f"{plural(len(planned.pending), 'file')} would change. Nothing was written.")
 
 
+def _changed(console: Console, planned: NodePlan) -> None:
+    if planned.pending:
+        console.say(f"Changed {plural(len(planned.pending), 'file')}.")
+
+
 def _conclude(
     console: Console, planned: NodePlan, request: MirrorRequest, proof: Proof | None, *, dry_run: bool
 ) -> None:
@@ -152,11 +160,9 @@ def _conclude(
         console.warn(note)
     if dry_run:
         return
-    if planned.pending:
-        console.say(f"Changed {plural(len(planned.pending), 'file')}.")
-        if planned.restart:
-            again = "" if request.remove else ", then run this command again: it asks the runtime"
-            console.say(f"Next: {planned.restart}{again}.")
+    if planned.pending and planned.restart:
+        again = "" if request.remove else ", then run this command again: it asks the runtime"
+        console.say(f"Next: {planned.restart}{again}.")
     if proof is None or request.mirror is None:
         return
     if proof.probe is not None and proof.probe.outcome is Outcome.PROVEN:

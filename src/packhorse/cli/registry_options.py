@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import click
 
 from packhorse import __version__
+from packhorse.base.errors import ConfigError, UsageError
 from packhorse.oci.docker_config import FixedCredential, StoredCredentials
-from packhorse.oci.mirrors import MirrorTable, parse_mirror
+from packhorse.oci.mirrors import MirrorRule, MirrorTable, parse_mirror
 from packhorse.oci.registries_conf import read_registries_conf
 from packhorse.oci.registry_settings import Credential, CredentialSource, ProxySettings, RegistrySettings
 
@@ -75,7 +76,7 @@ def registry_settings(
     return RegistrySettings(
         credentials=credentials,
         mirrors=MirrorTable(
-            tuple(parse_mirror(text) for text in options.mirrors),
+            tuple(_mirror(text) for text in options.mirrors),
             read_registries_conf(tuple(_mirror_files(options, environment))),
             mirror_only=options.mirror_only,
         ),
@@ -98,6 +99,14 @@ def _gathered(function: _Decorated, options: tuple[Callable[..., Any], ...]) -> 
     for option in reversed(options):
         gather = option(gather)
     return gather
+
+
+def _mirror(text: str) -> MirrorRule:
+    try:
+        return parse_mirror(text)
+    except ConfigError as error:
+        # It stands on the command line, not in a file.
+        raise UsageError(error.message, hint=error.hint) from error
 
 
 def _default_workers() -> int:

@@ -7,7 +7,16 @@ from typing import Protocol, Self, runtime_checkable
 
 from packhorse.oci.model import Descriptor
 
-__all__ = ["BlobStream", "ContentSource", "ContentTarget", "Extent", "LocatedSource", "ReferrerSource", "Resolver"]
+__all__ = [
+    "BlobStream",
+    "ContentSource",
+    "ContentTarget",
+    "Extent",
+    "LocatedSource",
+    "NamedSource",
+    "ReferrerSource",
+    "Resolver",
+]
 
 
 class BlobStream(Protocol):
@@ -96,6 +105,15 @@ class Extent(Protocol):
     @property
     def length(self) -> int:
         """How many bytes."""
+
+
+@runtime_checkable
+class NamedSource(Protocol):
+    """A source that people know by a name: a repository of a registry."""
+
+    @property
+    def name(self) -> str:
+        """The name, as a person would write it."""
 
 
 @runtime_checkable

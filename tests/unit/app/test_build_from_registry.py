@@ -119,6 +119,7 @@ def test_a_fault_that_stays_names_the_blob_and_keeps_the_rest(
     assert scene.upstream.shared.digest in failure.message
     assert "layer 1 of" in failure.message
     assert said in failure.message
+    assert scene.registry.host in failure.message or "from docker.io/library/multi" in failure.message
     assert not scene.what.output.exists()
     scene.registry.faults.clear()
     scene.registry.requests.clear()

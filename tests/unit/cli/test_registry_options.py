@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from packhorse.base.errors import ConfigError
+from packhorse.base.errors import UsageError
 from packhorse.cli.registry_options import (
     RegistryOptions,
     registry_options,
@@ -117,7 +117,7 @@ def test_hosts_and_connections(tmp_path: Path) -> None:
 
 
 def test_a_wrong_mirror_is_a_mistake_of_the_user() -> None:
-    with pytest.raises(ConfigError, match="not a mirror"):
+    with pytest.raises(UsageError, match="not a mirror"):
         registry_settings(RegistryOptions(workers=1, mirrors=("x",)), {})
 
 
