@@ -70,6 +70,8 @@ corpus: venv ## Make the real images that demo, e2e and bench carry
 
 .PHONY: bench
 bench: venv tools ## Measure Packhorse and its peers side by side
+	$(call say,Installing the registry and the peers that Debian has)
+	$(PY) -m e2e.needs
 	$(call say,Measuring)
 	$(PY) -m bench $(ARGS)
 
