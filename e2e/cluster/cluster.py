@@ -112,7 +112,7 @@ class Cluster:
     @property
     def kubeconfig(self) -> Path:
         """A kubeconfig for the administrator; it holds good inside the site only."""
-        return self.state / "pki" / "admin.kubeconfig"
+        return self._running()[2].admin_kubeconfig
 
     @property
     def api_url(self) -> str:
