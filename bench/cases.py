@@ -1,5 +1,6 @@
 """The jobs that are measured, and who does each."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def _push_again(scene: Scene, peers: list[Peer]) -> Case:
 
 
 def _first_pull(scene: Scene) -> Case:
-    """From the start of ``packhorse serve`` to the first answer, for a client that asks all the time."""
+    """From the start of ``packhorse serve`` to the first byte of a layer, for a client that asks all the time."""
 
     def packhorse() -> Sample:
         address = "127.0.0.1:45099"
@@ -130,16 +131,27 @@ def _first_pull(scene: Scene) -> Case:
 
 
 def _first_answer(base: str, image: tuple[str, str, str], server: subprocess.Popen[bytes]) -> None:
-    repository, _, tag = image
+    """Ask until there is an answer, and go on to the first byte of a layer, as a node does."""
+    repository, _, target = image
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urlopen(f"{base}/v2/{repository}/manifests/{tag}", timeout=5) as answer:  # noqa: S310 - loopback
-                answer.read(1)
-                return
+            manifest = _get(f"{base}/v2/{repository}/manifests/{target}")
         except URLError:
             time.sleep(0.005)
+            continue
+        found = json.loads(manifest)
+        if "manifests" in found:
+            found = json.loads(_get(f"{base}/v2/{repository}/manifests/{found['manifests'][0]['digest']}"))
+        _get(f"{base}/v2/{repository}/blobs/{found['layers'][0]['digest']}", most=1)
+        return
     raise BenchError("packhorse serve did not answer")
+
+
+def _get(url: str, most: int = -1) -> bytes:
+    with urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+        content: bytes = answer.read(most)
+        return content
 
 
 def _all(scene: Scene, commands: list[list[str]], before: Callable[[], None]) -> Callable[[], Sample]:
