@@ -1,5 +1,6 @@
 """How an error looks: what is wrong, the single failures, and last what to do."""
 
+import json
 import sys
 from collections.abc import Iterator
 
@@ -15,7 +16,10 @@ _MOST_FAILURES = 50
 
 
 def print_failure(error: PackhorseError, console: Console) -> None:
-    """Print ``error`` with all it lists to stderr."""
+    """Print ``error`` with all it lists to stderr; as one JSON line where progress is told in JSON."""
+    if console.progress == "json":
+        click.echo(json.dumps({"event": "error", **_data(error)}, ensure_ascii=False), err=True)
+        return
     first, *rest = printable(error.message).split("\n")
     click.echo(console.styled(first, sys.stderr, fg="red", bold=True), err=True)
     for line in rest:
@@ -24,6 +28,15 @@ def print_failure(error: PackhorseError, console: Console) -> None:
         click.echo(line, err=True)
     if error.hint is not None:
         click.echo(f"{console.styled('hint:', sys.stderr, bold=True)} {printable(error.hint)}", err=True)
+
+
+def _data(error: PackhorseError) -> dict[str, object]:
+    data: dict[str, object] = {"exitCode": error.exit_code, "message": error.message}
+    if error.hint is not None:
+        data["hint"] = error.hint
+    if error.failures:
+        data["failures"] = [_data(failure) for failure in error.failures]
+    return data
 
 
 def _failures(error: PackhorseError, indent: str, hint: str | None) -> Iterator[str]:

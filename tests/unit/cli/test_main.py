@@ -1,5 +1,6 @@
 """The command line's manners: help, typing errors, exit codes, and what is imported when."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -183,6 +184,23 @@ def test_failures_are_listed_with_hints_of_their_own(run: Run, verb: Callable[..
             "hint: try again\n"
         ),
     )
+
+
+def test_an_error_is_one_json_line_where_progress_is_json(run: Run, verb: Callable[..., None]) -> None:
+    failures = [NetworkError("one", hint="look"), ConfigError("two\nlines")]
+    verb(raising(PackhorseError.summarise("Two of three.", failures, hint="try again")))
+    code, out, err = run("try", "--progress", "json")
+    assert (code, out) == (5, "")
+    assert json.loads(err) == {
+        "event": "error",
+        "exitCode": 5,
+        "message": "Two of three.",
+        "hint": "try again",
+        "failures": [
+            {"exitCode": 5, "message": "one", "hint": "look"},
+            {"exitCode": 3, "message": "two\nlines"},
+        ],
+    }
 
 
 def test_a_very_long_list_of_failures_is_cut(run: Run, verb: Callable[..., None]) -> None:
