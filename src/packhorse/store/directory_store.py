@@ -22,7 +22,7 @@ from typing import Self
 
 import msgspec
 
-from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError
+from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError, UsageError
 from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest, media_types
 from packhorse.oci.digest import Digest
@@ -362,5 +362,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _write_error(path: Path, error: OSError) -> PackhorseError:
+    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+        return UsageError(f"{path} is no folder", hint="name a new or empty folder for the store")
     hint = "free some room, or name a store on another disk" if error.errno == errno.ENOSPC else None
     return PackhorseError(f"the store {path} cannot be written: {error.strerror or error}", hint=hint)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError
+from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError, UsageError
 from packhorse.bundle.sources import BytesSource
 from packhorse.oci import graph
 from packhorse.oci.blob_streams import BytesStream
@@ -385,3 +385,10 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     for opening in (DirectoryStore.create, DirectoryStore.open_existing):
         with pytest.raises(ConfigError, match="schema version 99"):
             opening(tmp_path / "store")
+
+
+def test_a_file_where_the_store_shall_be_is_a_mistake_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UsageError, match="is no folder"):
+            DirectoryStore.create(path)
