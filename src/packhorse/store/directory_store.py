@@ -363,6 +363,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _write_error(path: Path, error: OSError) -> PackhorseError:
     if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-        return UsageError(f"{path} is no folder", hint="name a new or empty folder for the store")
+        return UsageError(
+            f"{path} cannot be a store: a file stands there", hint="name a new or empty folder for the store"
+        )
     hint = "free some room, or name a store on another disk" if error.errno == errno.ENOSPC else None
     return PackhorseError(f"the store {path} cannot be written: {error.strerror or error}", hint=hint)
