@@ -7,7 +7,7 @@ import click
 
 from packhorse.app import node_mirror
 from packhorse.app.node_mirror import MirrorRequest, Proof
-from packhorse.base.errors import UsageError
+from packhorse.base.errors import PackhorseError, UsageError
 from packhorse.base.units import plural
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.output import OutputFormat, output_option, print_json
@@ -76,12 +76,13 @@ def mirror(console: Console, /, output: OutputFormat, dry_run: bool, wants_probe
     proof = None
     must_restart = planned.restart is not None and bool(planned.pending)
     if not dry_run and not request.remove:
-        proof = node_mirror.prove(
-            request,
-            NodeCommands(),
-            ask_runtime=asks and not must_restart,
-            ask_registry=asks,
-        )
+        try:
+            proof = node_mirror.prove(request, NodeCommands(), ask_runtime=asks and not must_restart, ask_registry=asks)
+        except PackhorseError:
+            if output == "json":
+                # What was written stays, and is told though the verdict is bad.
+                print_json(_as_json(planned, None, dry_run=dry_run))
+            raise
     if output == "json":
         print_json(_as_json(planned, proof, dry_run=dry_run))
     else:

@@ -302,6 +302,20 @@ def test_the_verb_shows_writes_and_takes_away(served: Served, tmp_path: Path) ->
     assert not hosts.exists()
 
 
+def test_what_was_written_is_told_though_the_verdict_is_bad(served: Served, tmp_path: Path) -> None:
+    other = tmp_path / "etc/containerd/certs.d/quay.io/hosts.toml"
+    other.parent.mkdir(parents=True)
+    other.write_text('server = "https://quay.io"\n')
+    setting = ["mirror", "--root", str(tmp_path), "--runtime", "containerd", "--registry", served.server.url]
+    told = CliRunner().invoke(command, [*setting, "--output", "json"])
+    assert isinstance(told.exception, ClusterError)
+    assert [change["action"] for change in json.loads(told.stdout)["changes"]] == ["create"]
+    CliRunner().invoke(command, ["mirror", "--root", str(tmp_path), "--runtime", "containerd", "--remove"])
+    said = CliRunner().invoke(command, setting)
+    assert isinstance(said.exception, ClusterError)
+    assert said.stdout.endswith("Changed 1 file.\n")
+
+
 def test_k3s_must_start_again_before_it_is_asked(served: Served, tmp_path: Path) -> None:
     arguments = ["mirror", "--registry", served.server.url, "--runtime", "k3s", "--config-dir", str(tmp_path)]
     done = CliRunner().invoke(command, arguments)
