@@ -22,6 +22,8 @@ from packhorse.package.yaml_document import load_all, load_mapping
 
 __all__ = ["Discovered", "Discovery", "Fill", "FoundImage", "Tools"]
 
+_HELM_HINT = "put helm 3.14 or newer on PATH, name it in PACKHORSE_HELM, or install packhorse[helm-sdk]"
+
 Fill = Callable[[Any, str], Any]
 """Puts values in the place of ``${var.NAME}`` in a decoded YAML document, given the file that it is from."""
 
@@ -216,7 +218,7 @@ class Discovery:
             reporter.phase("Rendering charts", items=len(entries))
         for component, entry in entries:
             if self.tools.renderer is None:
-                raise ConfigError(f"chart {entry.name} needs Helm to be rendered", hint="install Helm 3.14 or newer")
+                raise ConfigError(f"chart {entry.name} needs Helm to be rendered", hint=_HELM_HINT)
             key = f"{component.name}/{entry.name}"
             if offline and not self.sources.is_at_hand(entry):
                 skipped.append((component.name, entry.name))
