@@ -165,4 +165,7 @@ class ControlPlane:
             f"--authorization-kubeconfig={kubeconfig}",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
+            # A pod whose claim is bound just while the pod is looked at can miss that: the scheduler looks again after
+            # five minutes, which is longer than a deployment waits.
+            "--pod-max-in-unschedulable-pods-duration=10s",
         ]

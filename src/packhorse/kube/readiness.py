@@ -155,12 +155,20 @@ def _pod(obj: KubeObject) -> Health:
     return Health("progressing", "running, not ready" if phase == "Running" else "pending")
 
 
+_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
+"""Annotation of a claim for which a provisioner was asked (Kubernetes, "Well-Known Labels, Annotations and Taints")."""
+
+
 def _volume_claim(obj: KubeObject) -> Health:
     phase = _status(obj).get("phase")
     if phase == "Bound":
         return Health("ready", "bound")
     if phase == "Lost":
         return Health("failed", "its volume is lost")
+    if phase == "Pending" and _PROVISIONER not in mapping(mapping(obj.get("metadata")).get("annotations")):
+        # Nobody was asked for a volume yet: the class waits for the first pod (WaitForFirstConsumer), which may be that
+        # of a CronJob and hours away. A pod that needs the volume now is not ready without it.
+        return Health("ready", "waits for its first pod")
     return Health("progressing", "no volume yet")
 
 

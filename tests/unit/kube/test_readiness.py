@@ -20,6 +20,12 @@ def condition(kind: str, status: str, reason: str = "", message: str = "") -> di
     return {"conditions": [{"type": kind, "status": status, "reason": reason, "message": message}]}
 
 
+ASKED_CLAIM = obj(
+    "v1",
+    "PersistentVolumeClaim",
+    status={"phase": "Pending"},
+    annotations={"volume.kubernetes.io/storage-provisioner": "example.com/disk"},
+)
 DONE = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3}
 SET = {
     "observedGeneration": 2,
@@ -245,7 +251,14 @@ CASES: list[tuple[str, dict[str, Any], HealthState, str]] = [
         "failed: low on disk",
     ),
     ("claim bound", obj("v1", "PersistentVolumeClaim", status={"phase": "Bound"}), "ready", "bound"),
-    ("claim pending", obj("v1", "PersistentVolumeClaim", status={"phase": "Pending"}), "progressing", "no volume yet"),
+    ("claim asked for", ASKED_CLAIM, "progressing", "no volume yet"),
+    (
+        "claim waits",
+        obj("v1", "PersistentVolumeClaim", status={"phase": "Pending"}),
+        "ready",
+        "waits for its first pod",
+    ),
+    ("claim new", obj("v1", "PersistentVolumeClaim"), "progressing", "no volume yet"),
     ("claim lost", obj("v1", "PersistentVolumeClaim", status={"phase": "Lost"}), "failed", "its volume is lost"),
     ("service", obj("v1", "Service", spec={"type": "ClusterIP"}, status={}), "ready", "there"),
     (
