@@ -34,7 +34,7 @@ def test_the_demo_deploys_where_there_is_a_cluster(
     cluster: Cluster, registry: str, node: Workplace, tmp_path: Path
 ) -> None:
     # The images are made where the package index is; in the site they are in the cache already.
-    workshop = Workplace("the workshop", _PROJECT, lambda *argv: [str(word) for word in argv])
+    workshop = Workplace("the workshop", _PROJECT, lambda *argv: [str(word) for word in argv], {"HOME": str(tmp_path)})
     workshop.run(sys.executable, "-m", "corpus", "demo", "--out", tmp_path / "images")
     before = cluster.escape_attempts()
     # Helm keeps what it discovers of a cluster in the home folder.

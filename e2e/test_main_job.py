@@ -66,7 +66,7 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Layout]:
     """The images of both versions, made of Debian's packages."""
     folder = tmp_path_factory.mktemp("corpus")
     made = {}
-    place = Workplace("the workshop", _PROJECT, lambda *argv: [str(word) for word in argv])
+    place = Workplace("the workshop", _PROJECT, lambda *argv: [str(word) for word in argv], {"HOME": str(folder)})
     for version, name in (("1.0.0", "shop"), ("1.1.0", "shop-1.1")):
         place.run(sys.executable, "-m", "corpus", name, "--out", folder / name)
         made[version] = Layout(folder / name)
