@@ -1,23 +1,19 @@
 """Verifying a bundle: every byte of the tar, with all cores, and what each damaged blob was for."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
 
 from packhorse.base.errors import IntegrityError
-from packhorse.base.units import MIB
 from packhorse.bundle import content
 from packhorse.bundle.reader import Bundle
 from packhorse.bundle.tar_layout import BLOCK, Entry, Member, header_for, padding_after
+from packhorse.oci.blob_streams import ThreadBuffer
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 
 __all__ = ["Damage", "check_root", "verify"]
-
-_PIECE_BYTES: Final = MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +66,12 @@ def verify(bundle: Bundle, *, workers: int, progress: Callable[[Descriptor, int]
 class _Reader:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._local = threading.local()
+        self._buffer = ThreadBuffer()
 
     def check(self, descriptor: Descriptor, progress: Callable[[int], None]) -> Iterator[Damage]:
         name = content.blob_name(descriptor.digest)
         member = self._bundle.layout[name]
-        buffer = self._buffer()
+        buffer = self._buffer.get()
         hasher = descriptor.digest.hasher()
         try:
             yield from self._check_around(member, descriptor.digest)
@@ -111,13 +107,6 @@ class _Reader:
 
     def _read(self, offset: int, size: int) -> bytes:
         return self._bundle.read_at(offset, size)
-
-    def _buffer(self) -> memoryview:
-        buffer: memoryview | None = getattr(self._local, "view", None)
-        if buffer is None:
-            buffer = memoryview(bytearray(_PIECE_BYTES))
-            self._local.view = buffer
-        return buffer
 
 
 def default_workers() -> int:

@@ -13,7 +13,6 @@
 import errno
 import os
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,8 +22,8 @@ from typing import Self
 import msgspec
 
 from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError, UsageError
-from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest, media_types
+from packhorse.oci.blob_streams import ThreadBuffer
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, canonical_json
 from packhorse.oci.ports import BlobStream, ContentSource
@@ -39,7 +38,6 @@ __all__ = ["DirectoryStore", "is_store"]
 
 _DATABASE = "packhorse.db"
 _INCOMING = "incoming"
-_PIECE = MIB
 _ABANDONED_AFTER_SECONDS = 24 * 3600.0
 
 
@@ -68,7 +66,7 @@ class DirectoryStore:
         self.path = path
         self._names = names
         self._files = FolderFiles(str(path))
-        self._buffers = threading.local()
+        self._buffer = ThreadBuffer()
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -161,7 +159,7 @@ class DirectoryStore:
 
     def _receive(self, descriptor: Descriptor, stream: BlobStream, temporary: Path) -> None:
         hasher = descriptor.digest.hasher()
-        buffer = self._buffer()
+        buffer = self._buffer.get()
         written = 0
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
@@ -182,13 +180,6 @@ class DirectoryStore:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-    def _buffer(self) -> memoryview:
-        # One per thread, used again: a fresh megabyte for each blob costs more than hashing a small one.
-        buffer: memoryview | None = getattr(self._buffers, "view", None)
-        if buffer is None:
-            buffer = self._buffers.view = memoryview(bytearray(_PIECE))
-        return buffer
 
     # --- Names ----------------------------------------------------------------------------------------------------
 
