@@ -41,12 +41,13 @@ venv: .venv/installed.stamp ## Make .venv with packhorse in it, from the locked 
 		echo "hint: this Python has no venv module; on Debian: apt-get install python3-venv" >&2
 		exit 1
 	}
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements/dev.lock
 	touch $@
 
 .venv/installed.stamp: .venv/locked.stamp pyproject.toml
 	$(call say,Installing packhorse into .venv)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PY) -m pip check >/dev/null
 	touch $@
 
 .PHONY: tools
@@ -98,7 +99,7 @@ test-helm-sdk: $(SDK_VENV)/installed.stamp tools ## Run the tests that need the 
 $(SDK_VENV)/installed.stamp: requirements/dev.lock requirements/helm-sdk.lock
 	$(call say,Making $(SDK_VENV) with the helm-sdk extra)
 	"$$(scripts/find_python.sh)" -m venv --clear $(SDK_VENV)
-	$(SDK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	$(SDK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--requirement requirements/dev.lock --requirement requirements/helm-sdk.lock
 	$(SDK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
