@@ -2,9 +2,12 @@
 
 ::
 
+    python -m corpus                                       # everything, into the cache, with a table
+    python -m corpus make library shapes                   # some sets
     python -m corpus list
     python -m corpus demo --out DIR
     python -m corpus push DIR http://127.0.0.1:5000
+    python -m corpus again shapes                          # make it a second time, and compare
 """
 
 import argparse
@@ -12,9 +15,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpus.again import differences
 from corpus.errors import CorpusError
+from corpus.everything import make_all, platforms_of, table
 from corpus.layout import Layout
-from corpus.maker import Maker
+from corpus.maker import Maker, title
 from corpus.registry import push
 from corpus.sets import SETS
 from corpus.workshop import Workshop
@@ -25,14 +30,22 @@ _CACHE = Path(__file__).parents[1] / ".cache" / "corpus"
 def main(arguments: Sequence[str]) -> int:
     """Do what ``arguments`` ask for, and give the exit code."""
     asked = _parser().parse_args(arguments)
+    workshop = Workshop(asked.cache)
     try:
-        if asked.what == "list":
-            _list()
-        elif asked.what == "push":
-            for name in push(Layout(asked.layout), asked.registry):
-                print(name)
-        else:
-            _make(asked.what, asked.out, Workshop(asked.cache))
+        match asked.what:
+            case None:
+                _make(list(SETS), workshop)
+            case "make":
+                _make(asked.sets or list(SETS), workshop)
+            case "list":
+                _list()
+            case "push":
+                for name in push(Layout(asked.layout), asked.registry):
+                    print(name)
+            case "again":
+                return _again(asked.sets or list(SETS), workshop)
+            case name:
+                _lay_out(name, asked.out, workshop)
     except CorpusError as error:
         print(error, file=sys.stderr)
         return 1
@@ -40,29 +53,51 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m corpus", description="Make real images from packages.")
+    parser = argparse.ArgumentParser(
+        prog="python -m corpus", description="Make real images from packages: all of them, where nothing else is asked."
+    )
     parser.add_argument("--cache", type=Path, default=_CACHE, help="where packages, layers and images are kept")
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    verbs = parser.add_subparsers(dest="what", metavar="WHAT")
     verbs.add_parser("list", help="list the sets and their images")
     pushing = verbs.add_parser("push", help="push a layout to a registry, under HOST/PATH")
     pushing.add_argument("layout", type=Path)
     pushing.add_argument("registry", help="http://host:port")
+    for verb, purpose in (("make", "make sets into the cache"), ("again", "make sets again, and compare every byte")):
+        making = verbs.add_parser(verb, help=purpose)
+        making.add_argument(
+            "sets", nargs="*", choices=[*SETS, []], metavar="SET", help="all of them, where none is named"
+        )
     for name in SETS:
-        making = verbs.add_parser(name, help=f"make the images of {name} into one OCI layout")
-        making.add_argument("--out", type=Path, required=True, help="the layout's folder")
+        laying = verbs.add_parser(name, help=f"make the images of {name} into one OCI layout")
+        laying.add_argument("--out", type=Path, required=True, help="the layout's folder")
     return parser
 
 
 def _list() -> None:
-    for name, images in SETS.items():
-        for image in images:
-            print(f"{name}\t{image.reference}\t{','.join(image.platforms)}")
+    for name, recipes in SETS.items():
+        for recipe in recipes:
+            print(f"{name}\t{title(recipe)}\t{','.join(platforms_of(recipe))}")
 
 
-def _make(name: str, out: Path, workshop: Workshop) -> None:
+def _make(names: Sequence[str], workshop: Workshop) -> None:
+    for line in table(make_all(Maker(workshop), {name: SETS[name] for name in names})):
+        print(line)
+
+
+def _lay_out(name: str, out: Path, workshop: Workshop) -> None:
     layout = Maker(workshop).all_in_one(SETS[name], out)
     for reference, descriptor in layout.named():
         print(f"{reference}\t{descriptor['digest']}")
+
+
+def _again(names: Sequence[str], workshop: Workshop) -> int:
+    recipes = [recipe for name in names for recipe in SETS[name]]
+    found = differences(recipes, workshop)
+    for line in found:
+        print(line, file=sys.stderr)
+    if not found:
+        print(f"{len(recipes)} recipes of {', '.join(names)} were made again: every byte is the same.")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from corpus.errors import CorpusError
 
-__all__ = ["NAME_ANNOTATION", "Descriptor", "Layout"]
+__all__ = ["NAME_ANNOTATION", "Descriptor", "Layout", "as_json", "listed"]
 
 NAME_ANNOTATION = "org.opencontainers.image.ref.name"
 
@@ -18,7 +18,16 @@ Descriptor = dict[str, object]
 """A descriptor of the image specification, as JSON values."""
 
 
-def _as_json(value: object) -> bytes:
+def listed(manifest: Mapping[str, object], name: str) -> list[Descriptor]:
+    """Give the descriptors that a manifest or index has under ``name``; none where it has no such field."""
+    value = manifest.get(name)
+    if isinstance(value, dict):
+        return [value]
+    return value if isinstance(value, list) else []
+
+
+def as_json(value: object) -> bytes:
+    """Give ``value`` as JSON, in the order in which it stands and without blanks."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -32,7 +41,7 @@ class Layout:
     def create(cls, folder: Path) -> "Layout":
         """Make an empty layout in ``folder``, which may be there."""
         (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        (folder / "oci-layout").write_bytes(_as_json({"imageLayoutVersion": "1.0.0"}))
+        (folder / "oci-layout").write_bytes(as_json({"imageLayoutVersion": "1.0.0"}))
         layout = cls(folder)
         layout.write_index([])
         return layout
@@ -42,12 +51,16 @@ class Layout:
         algorithm, _, encoded = digest.partition(":")
         return self.folder / "blobs" / algorithm / encoded
 
+    def add_blob(self, data: bytes, media_type: str = "application/octet-stream") -> Descriptor:
+        """Store ``data`` as a blob and give its descriptor."""
+        digest = f"sha256:{sha256(data).hexdigest()}"
+        if not self.blob(digest).exists():
+            self.blob(digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
     def add_json(self, media_type: str, value: Mapping[str, object]) -> Descriptor:
         """Store ``value`` as a blob and give its descriptor."""
-        data = _as_json(value)
-        digest = f"sha256:{sha256(data).hexdigest()}"
-        self.blob(digest).write_bytes(data)
-        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+        return self.add_blob(as_json(value), media_type)
 
     def link_blob(self, digest: str, source: Path) -> None:
         """Put the file ``source`` here as the blob ``digest``: as a hard link, or a copy where that cannot be."""
@@ -61,12 +74,17 @@ class Layout:
             shutil.copyfile(source, draft)
         draft.replace(target)
 
+    def link_all(self, other: "Layout") -> None:
+        """Have every blob of ``other`` here too."""
+        for path in other.blobs():
+            self.link_blob(f"sha256:{path.name}", path)
+
     def write_index(self, manifests: Sequence[Descriptor]) -> None:
         """Write ``index.json`` with ``manifests`` in the order given."""
         media_type = "application/vnd.oci.image.index.v1+json"
         index = {"schemaVersion": 2, "mediaType": media_type, "manifests": list(manifests)}
         draft = self.folder / ".index.json"
-        draft.write_bytes(_as_json(index))
+        draft.write_bytes(as_json(index))
         draft.replace(self.folder / "index.json")
 
     def named(self) -> Iterator[tuple[str, Descriptor]]:
@@ -82,6 +100,11 @@ class Layout:
                     f"Expected a name for {descriptor['digest']} in {self.folder}/index.json, found none."
                 )
             yield name, descriptor
+
+    def only(self) -> Descriptor:
+        """Give the descriptor of a layout with one name, as what refers to it says it: without the name."""
+        ((_, descriptor),) = self.named()
+        return {name: value for name, value in descriptor.items() if name != "annotations"}
 
     def read_json(self, digest: str) -> dict[str, object]:
         """Read a blob that is JSON."""

@@ -1,170 +1,247 @@
-"""Makes recipes into layouts, each layer once.
+"""Makes recipes into layouts: the cache has ``<recipe key>/``, a layout with what one recipe names.
 
-The cache has ``layers/<key>/`` (the compressed blob and what a manifest says of it) and ``<recipe key>/`` (a layout
-with one image), where a key is the hash of all that decides about the bytes.
+A key is the hash of all that decides about the bytes, so that what is there is never made again.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from corpus import compression
-from corpus.entries import CLAMP_SECONDS, write_tar
+from corpus import compression, manifests
 from corpus.errors import CorpusError
+from corpus.layers import LayerJob, Layers, PackedLayer, jobs_of
 from corpus.layout import NAME_ANNOTATION, Descriptor, Layout
-from corpus.model import Format, Image, Source
-from corpus.sinks import HashingSink
+from corpus.manifests import CREATED, EMPTY, EMPTY_CONTENT, MEDIA_TYPES
+from corpus.model import Artifact, Attachment, Image, Index, Recipe, Statement, Subject
+from corpus.statements import InToto
 from corpus.workshop import Workshop, key_of
 
-__all__ = ["Maker"]
+__all__ = ["Maker", "title"]
 
-_FORMAT_VERSION = 1
-"""Raised when the same identities are to give other bytes: every cached layer and image is then made anew."""
-
-_CREATED = datetime.fromtimestamp(CLAMP_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@dataclass(frozen=True, slots=True)
-class _MediaTypes:
-    index: str
-    manifest: str
-    config: str
-    layer: str
-
-
-_MEDIA_TYPES: dict[Format, _MediaTypes] = {
-    "oci": _MediaTypes(
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.oci.image.config.v1+json",
-        "application/vnd.oci.image.layer.v1.tar",
-    ),
-    "docker": _MediaTypes(
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.docker.container.image.v1+json",
-        "application/vnd.docker.image.rootfs.diff.tar",
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    digest: str
-    size: int
-    diff_id: str
-    """The SHA-256 of the tar before compression."""
-    path: Path
+_OCI = MEDIA_TYPES["oci"]
+_TITLE = "org.opencontainers.image.title"
 
 
 class Maker:
-    """Makes images into the cache of a workshop."""
+    """Makes recipes into the cache of a workshop."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
+        self._layers = Layers(workshop)
 
-    def image(self, image: Image) -> Layout:
+    def make(self, recipe: Recipe) -> Layout:
         """Make one recipe and give the layout that has it, from the cache when it is there."""
-        final = self._workshop.cache / self._image_key(image)
+        final = self._workshop.cache / self._key(recipe)
         if not final.exists():
-            self._workshop.tell(f"Making {image.reference}")
+            self._workshop.tell(f"Making {title(recipe)}")
             with self._workshop.making(final) as draft:
-                self._write(image, Layout.create(draft))
+                layout = Layout.create(draft)
+                name, top = self._write(recipe, layout)
+                layout.write_index([{**top, "annotations": {NAME_ANNOTATION: name}}])
         return Layout(final)
 
-    def all_in_one(self, images: Sequence[Image], out: Path) -> Layout:
-        """Make every recipe into one layout at ``out``, where a blob that several images have stands once.
+    def all(self, recipes: Sequence[Recipe]) -> list[Layout]:
+        """Make recipes, their layers side by side: packing is what takes the time."""
+        jobs = {self._layers.key(job): job for recipe in recipes for job in _layer_jobs(recipe)}
+        with ThreadPoolExecutor(os.cpu_count(), "corpus") as pool:
+            try:
+                for packed in [pool.submit(self._layers.pack, job) for job in jobs.values()]:
+                    packed.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [self.make(recipe) for recipe in recipes]
+
+    def all_in_one(self, recipes: Sequence[Recipe], out: Path) -> Layout:
+        """Make every recipe into one layout at ``out``, where a blob that several have stands once.
 
         What is there already from an earlier set, and is not in this one, goes. The blobs are copies: whoever spoils
         them does not spoil the cache.
         """
         layout = Layout.create(out)
-        layout.become([self.image(image) for image in images])
+        layout.become(self.all(recipes))
         return layout
 
-    def _write(self, image: Image, layout: Layout) -> None:
-        types = _MEDIA_TYPES[image.format]
-        manifests = [self._write_manifest(image, platform, layout) for platform in image.platforms]
-        top = manifests[0]
-        if len(manifests) > 1:
-            listed = [
-                {**manifest, "platform": _platform(platform)}
-                for manifest, platform in zip(manifests, image.platforms, strict=True)
+    def _write(self, recipe: Recipe, layout: Layout) -> tuple[str, Descriptor]:
+        """Write what ``recipe`` makes into ``layout``, and give its name and its uppermost descriptor."""
+        match recipe:
+            case Image():
+                return recipe.reference, self._write_image(recipe, layout)
+            case Index():
+                return recipe.reference, self._write_index(recipe, layout)
+            case Artifact():
+                return recipe.reference, _write_artifact(recipe, layout)
+            case Attachment():
+                return self._write_attachment(recipe, layout)
+
+    def _write_image(self, image: Image, layout: Layout) -> Descriptor:
+        listed = [
+            {**self._write_manifest(image, platform, layout), "platform": manifests.platform_of(platform)}
+            for platform in image.platforms
+        ]
+        if len(listed) == 1 and not image.attestations:
+            return {name: value for name, value in listed[0].items() if name != "platform"}
+        if image.attestations:
+            listed += [
+                manifests.attested(_write_attestation(image, descriptor, layout), descriptor) for descriptor in listed
             ]
-            top = layout.add_json(types.index, {"schemaVersion": 2, "mediaType": types.index, "manifests": listed})
-        layout.write_index([{**top, "annotations": {NAME_ANNOTATION: image.reference}}])
+        media_type = MEDIA_TYPES[image.format].index
+        return layout.add_json(media_type, manifests.index(media_type, listed))
 
     def _write_manifest(self, image: Image, platform: str, layout: Layout) -> Descriptor:
-        types = _MEDIA_TYPES[image.format]
-        suffix = _layer_suffix(image)
-        layers = [self._layer(source, platform, image.compression) for source in image.layers]
-        for layer in layers:
-            layout.link_blob(layer.digest, layer.path)
-        config = {
-            "created": _CREATED,
-            **_platform(platform),
-            "config": image.config.as_json(),
-            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
-            "history": [{"created": _CREATED, "created_by": _origin(source)} for source in image.layers],
-        }
-        manifest: dict[str, object] = {
-            "schemaVersion": 2,
-            "mediaType": types.manifest,
-            "config": layout.add_json(types.config, config),
-            "layers": [
-                {"mediaType": f"{types.layer}{suffix}", "digest": layer.digest, "size": layer.size} for layer in layers
-            ],
-        }
-        return layout.add_json(types.manifest, manifest)
+        types = MEDIA_TYPES[image.format]
+        jobs = jobs_of(image, platform)
+        packed = [self._layers.pack(job) for job in jobs]
+        for job, layer in zip(jobs, packed, strict=True):
+            if not job.urls:
+                layout.link_blob(layer.digest, layer.path)
+        config = manifests.image_config(
+            manifests.platform_of(platform),
+            image.config.as_json(),
+            [layer.diff_id for layer in packed],
+            [f"corpus: {type(job.source).__name__.lower()}" for job in jobs],
+        )
+        layers = [_layer_descriptor(image, job, layer) for job, layer in zip(jobs, packed, strict=True)]
+        value = manifests.manifest(types.manifest, layout.add_json(types.config, config), layers)
+        return layout.add_json(types.manifest, value)
 
-    def _layer(self, source: Source, platform: str, way: str) -> _Layer:
-        final = self._workshop.cache / "layers" / self._layer_key(source, platform, way)
-        if not final.exists():
-            with self._workshop.making(final) as draft:
-                self._pack(source, platform, way, draft)
-        facts = json.loads((final / "facts.json").read_text(encoding="utf-8"))
-        return _Layer(facts["digest"], facts["size"], facts["diff_id"], final / "blob")
+    def _write_index(self, index: Index, layout: Layout) -> Descriptor:
+        listed = []
+        for member in index.members:
+            made = self.make(member)
+            layout.link_all(made)
+            descriptor = made.only()
+            if isinstance(member, Image) and len(member.platforms) == 1 and not member.attestations:
+                descriptor = {**descriptor, "platform": manifests.platform_of(member.platforms[0])}
+            listed.append(descriptor)
+        media_type = MEDIA_TYPES[index.format].index
+        return layout.add_json(media_type, manifests.index(media_type, listed))
 
-    def _pack(self, source: Source, platform: str, way: str, draft: Path) -> None:
-        with (draft / "blob").open("wb") as stream:
-            outer = HashingSink(stream)
-            compressed = compression.by_name(way).wrap(outer)
-            inner = HashingSink(compressed)
-            write_tar(source.entries(platform, self._workshop), inner)
-            compressed.close()
-        facts = {"digest": outer.digest, "size": outer.size, "diff_id": inner.digest}
-        (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    def _write_attachment(self, attachment: Attachment, layout: Layout) -> tuple[str, Descriptor]:
+        made = self.make(attachment.to)
+        subject = Subject(attachment.reference, made.only(), made)
+        repository = attachment.reference.rpartition(":")[0]
+        layer = _write_statement(attachment.statement, subject, layout)
+        if attachment.form == "tag":
+            # Cosign's older form is an image whose only layer is the statement.
+            config = manifests.image_config(
+                {"architecture": "", "os": ""}, {}, [str(layer["digest"])], ["corpus: cosign"]
+            )
+            value = manifests.manifest(_OCI.manifest, layout.add_json(_OCI.config, config), [layer])
+            tag = str(subject.descriptor["digest"]).replace(":", "-")
+            return f"{repository}:{tag}.{attachment.statement.suffix}", layout.add_json(_OCI.manifest, value)
+        layout.add_blob(EMPTY_CONTENT)
+        value = manifests.manifest(
+            _OCI.manifest,
+            EMPTY,
+            [layer],
+            artifact_type=attachment.statement.artifact_type,
+            subject=subject.descriptor,
+        )
+        descriptor = layout.add_json(_OCI.manifest, value)
+        return f"{repository}@{descriptor['digest']}", descriptor
 
-    def _layer_key(self, source: Source, platform: str, way: str) -> str:
-        identity = source.identity(platform, self._workshop)
-        return key_of({"version": _FORMAT_VERSION, "platform": platform, "compression": way, "source": identity})
+    def _key(self, recipe: Recipe) -> str:
+        match recipe:
+            case Image():
+                return self._image_key(recipe)
+            case Index():
+                members = [self._key(member) for member in recipe.members]
+                return key_of({"index": recipe.reference, "format": recipe.format, "members": members})
+            case Artifact():
+                return key_of(
+                    {
+                        "artifact": recipe.reference,
+                        "type": [recipe.artifact_type, recipe.media_type],
+                        "texts": dict(recipe.texts),
+                    }
+                )
+            case Attachment():
+                return key_of(
+                    {
+                        "to": self._key(recipe.to),
+                        "statement": recipe.statement.identity(),
+                        "form": recipe.form,
+                    }
+                )
 
     def _image_key(self, image: Image) -> str:
         layers = {
-            platform: [self._layer_key(source, platform, image.compression) for source in image.layers]
+            platform: [[self._layers.key(job), *job.urls] for job in jobs_of(image, platform)]
             for platform in image.platforms
         }
-        config = image.config.as_json()
-        return key_of({"reference": image.reference, "format": image.format, "config": config, "layers": layers})
+        return key_of(
+            {
+                "reference": image.reference,
+                "format": image.format,
+                "config": image.config.as_json(),
+                "layers": layers,
+                "attestations": [statement.identity() for statement in image.attestations],
+            }
+        )
 
 
-def _platform(platform: str) -> dict[str, object]:
-    system, _, architecture = platform.partition("/")
-    return {"architecture": architecture, "os": system}
+def title(recipe: Recipe) -> str:
+    """Say what a recipe makes, for people."""
+    if isinstance(recipe, Attachment):
+        return f"{type(recipe.statement).__name__.lower()} of {recipe.reference}"
+    return recipe.reference
 
 
-def _layer_suffix(image: Image) -> str:
-    way = compression.by_name(image.compression)
-    if image.format == "oci":
-        return way.oci_suffix
-    if way.docker_suffix is None:
+def _layer_jobs(recipe: Recipe) -> Iterator[LayerJob]:
+    match recipe:
+        case Image():
+            for platform in recipe.platforms:
+                yield from jobs_of(recipe, platform)
+        case Index():
+            for member in recipe.members:
+                yield from _layer_jobs(member)
+        case Attachment():
+            yield from _layer_jobs(recipe.to)
+        case Artifact():
+            return
+
+
+def _layer_descriptor(image: Image, job: LayerJob, layer: PackedLayer) -> Descriptor:
+    way = compression.by_name(job.compression)
+    suffix = way.oci_suffix if image.format == "oci" else way.docker_suffix
+    if suffix is None:
         raise CorpusError(
             f"Expected a compression that Docker's schema 2 knows, found {way.name} in {image.reference}."
         )
-    return way.docker_suffix
+    types = MEDIA_TYPES[image.format]
+    media_type = f"{types.foreign_layer if job.urls else types.layer}{suffix}"
+    urls = {"urls": list(job.urls)} if job.urls else {}
+    return {"mediaType": media_type, "digest": layer.digest, "size": layer.size, **urls}
 
 
-def _origin(source: Source) -> str:
-    return f"corpus: {type(source).__name__.lower()}"
+def _write_artifact(artifact: Artifact, layout: Layout) -> Descriptor:
+    layout.add_blob(EMPTY_CONTENT)
+    layers = [
+        {
+            **layout.add_blob(text.encode(), artifact.media_type),
+            "annotations": {_TITLE: title},
+        }
+        for title, text in sorted(artifact.texts.items())
+    ]
+    value = manifests.manifest(_OCI.manifest, EMPTY, layers or [EMPTY], artifact_type=artifact.artifact_type)
+    return layout.add_json(_OCI.manifest, value)
+
+
+def _write_statement(statement: Statement, subject: Subject, layout: Layout) -> Descriptor:
+    content = statement.content(subject)
+    layer = layout.add_blob(content, statement.media_type)
+    annotations = statement.annotations(content)
+    return {**layer, "annotations": dict(annotations)} if annotations else layer
+
+
+def _write_attestation(image: Image, descriptor: Descriptor, layout: Layout) -> Descriptor:
+    """Write what BuildKit does: an image of no platform, with an in-toto statement as each of its layers."""
+    subject = Subject(image.reference, descriptor, layout)
+    layers = [_write_statement(InToto(statement), subject, layout) for statement in image.attestations]
+    unknown = {"architecture": "unknown", "os": "unknown"}
+    digests = [str(layer["digest"]) for layer in layers]
+    config = {"created": CREATED, **unknown, "config": {}, "rootfs": {"type": "layers", "diff_ids": digests}}
+    value = manifests.manifest(_OCI.manifest, layout.add_json(_OCI.config, config), layers)
+    return layout.add_json(_OCI.manifest, value)

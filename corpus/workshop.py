@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class Workshop:
 
     cache: Path
     tell: Callable[[str], None] = _tell
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for all programs that are run."""
 
     def folder(self, *names: str) -> Path:
         """Give a folder of the cache, made when it is not there."""
@@ -74,9 +76,9 @@ class Workshop:
             draft.replace(final)
 
     @contextmanager
-    def alone(self, folder: Path) -> Iterator[None]:
-        """Wait until no other process is in this block for ``folder``."""
-        with (folder / ".lock").open("w") as stream:
+    def alone(self, folder: Path, work: str = "") -> Iterator[None]:
+        """Wait until nobody else, in this process or another, is in this block for ``folder`` and ``work``."""
+        with (folder / f".{work}lock").open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
@@ -102,7 +104,7 @@ class Workshop:
             done = subprocess.run(
                 words,
                 cwd=cwd,
-                env={**os.environ, "LC_ALL": "C", **(environment or {})},
+                env={**os.environ, "LC_ALL": "C", **self.environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

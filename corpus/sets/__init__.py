@@ -1,13 +1,21 @@
 """The recipes, in sets that are made together. A new image is a few lines here."""
 
-from corpus.model import Image
-from corpus.sets import bench, demo, shop
+from corpus.model import Image, Recipe
+from corpus.sets import bench, demo, library, series, shapes, shop
 
-__all__ = ["SETS"]
+__all__ = ["SETS", "images_of"]
 
-SETS: dict[str, tuple[Image, ...]] = {
+SETS: dict[str, tuple[Recipe, ...]] = {
     "bench": bench.IMAGES,
     "demo": demo.IMAGES,
+    "library": library.IMAGES,
+    "series": series.IMAGES,
+    "shapes": shapes.IMAGES,
     "shop": shop.IMAGES,
     "shop-1.1": shop.IMAGES_1_1,
 }
+
+
+def images_of(name: str) -> tuple[Image, ...]:
+    """Give the recipes of a set that are plain images."""
+    return tuple(recipe for recipe in SETS[name] if isinstance(recipe, Image))

@@ -3,6 +3,20 @@
 from corpus.sources.debian import Debian
 from corpus.sources.files import Folders, Links, Texts, Together, Tree
 from corpus.sources.golang import GoProgram
-from corpus.sources.wheels import Wheel
+from corpus.sources.maven import MavenJars
+from corpus.sources.npm import NodeModules
+from corpus.sources.wheels import Wheel, Wheels
 
-__all__ = ["Debian", "Folders", "GoProgram", "Links", "Texts", "Together", "Tree", "Wheel"]
+__all__ = [
+    "Debian",
+    "Folders",
+    "GoProgram",
+    "Links",
+    "MavenJars",
+    "NodeModules",
+    "Texts",
+    "Together",
+    "Tree",
+    "Wheel",
+    "Wheels",
+]

@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ __all__ = ["Debian"]
 
 _LISTS_AGE_SECONDS = 6 * 3600
 """Lists older than this are fetched anew before a package is: a mirror drops what a newer version replaced."""
+
+_UPDATES = ("*-security", "*-updates")
+"""What Debian calls the suites with what changed since the last point release."""
 
 _LINKED = {
     **{name: f"usr/{name}" for name in ("bin", "lib", "lib32", "lib64", "libx32", "sbin")},
@@ -54,6 +58,9 @@ class Debian:
     on: "Debian | None" = None
     without: tuple[str, ...] = ()
     """Dependencies that only maintainer scripts use, or that the recipe replaces."""
+    updates: tuple[str, ...] | None = None
+    """Packages that are taken as updated since Debian's last point release; all others as they were in it. None takes
+    every package as updated."""
 
     def identity(self, platform: str, workshop: Workshop) -> Mapping[str, object]:
         """The exact packages and versions."""
@@ -81,7 +88,7 @@ class Debian:
         return (*(self.on.left_out() if self.on else ()), *self.without)
 
     def _chosen(self, platform: str, workshop: Workshop) -> list[str]:
-        archives = _Archives(workshop, platform.partition("/")[2])
+        archives = _Archives(workshop, platform.partition("/")[2], self.updates)
         below = set(archives.resolve(self.on.everything(), self.on.left_out()) if self.on else ())
         return [
             package
@@ -96,7 +103,8 @@ class Debian:
 class _Archives:
     """Debian's archive for one architecture, with apt's own state in the cache."""
 
-    def __init__(self, workshop: Workshop, architecture: str) -> None:
+    def __init__(self, workshop: Workshop, architecture: str, updates: tuple[str, ...] | None = None) -> None:
+        self._updates = updates
         self._workshop = workshop
         self._architecture = architecture
         self._root = workshop.folder("apt", architecture)
@@ -107,7 +115,10 @@ class _Archives:
 
         What was resolved before is kept while its packages are in the cache; those that are ``unused`` need not be.
         """
-        kept = self._workshop.folder("apt", self._architecture, "resolved") / f"{key_of({'names': list(names)})}.json"
+        asked: dict[str, object] = {"names": list(names)}
+        if self._updates is not None:
+            asked["updates"] = list(self._updates)
+        kept = self._workshop.folder("apt", self._architecture, "resolved") / f"{key_of(asked)}.json"
         if kept.exists():
             chosen: list[str] = json.loads(kept.read_text(encoding="utf-8"))
             used = [package for package in chosen if package.partition("=")[0] not in unused]
@@ -147,11 +158,28 @@ class _Archives:
             self._workshop.tell(f"Fetching Debian's package lists for {self._architecture}")
             self._workshop.run(["apt-get", *self._options(), "--quiet", "update"])
             self._stamp.touch()
-        said = self._workshop.run(["apt-get", *self._options(), "--simulate", "install", *names])
+        with self._preferring() as options:
+            said = self._workshop.run(["apt-get", *self._options(), *options, "--simulate", "install", *names])
         chosen = re.findall(r"^Inst (\S+) \((\S+) ", said, re.MULTILINE)
         if not chosen:
             raise CorpusError(f"Expected apt to choose packages for {' '.join(names)}, found none in:\n{said[-500:]}")
         return sorted(f"{name.partition(':')[0]}={version}" for name, version in chosen)
+
+    @contextmanager
+    def _preferring(self) -> Iterator[list[str]]:
+        """Give the options by which apt takes only some updates (apt_preferences(5))."""
+        if self._updates is None:
+            yield []
+            return
+        pins = [f"Package: *\nPin: release n={suite}\nPin-Priority: -1\n" for suite in _UPDATES]
+        if self._updates:
+            pins += [
+                f"Package: {' '.join(self._updates)}\nPin: release n={suite}\nPin-Priority: 500\n" for suite in _UPDATES
+            ]
+        with tempfile.NamedTemporaryFile("w", dir=self._root, encoding="utf-8") as stream:
+            stream.write("\n".join(pins))
+            stream.flush()
+            yield ["-o", f"Dir::Etc::Preferences={stream.name}"]
 
     @property
     def _stamp(self) -> Path:

@@ -44,14 +44,25 @@ class GoProgram:
 
     def entries(self, platform: str, workshop: Workshop) -> Iterator[Entry]:
         """The program, of mode 0755."""
-        final = workshop.cache / "go" / key_of({**self.identity(platform, workshop), "platform": platform})
-        if not final.exists():
-            workshop.tell(f"Building {self.package} for {platform}")
-            with workshop.making(final) as draft:
-                self._build(draft, platform, workshop)
-        program = final / "program"
+        program = self.program(platform, workshop)
         with program.open("rb") as content:
             yield Entry(self.target.strip("/"), "file", 0o755, size=program.stat().st_size, content=content)
+
+    def program(self, platform: str, workshop: Workshop) -> Path:
+        """Give the program's path, built when the cache lacks it."""
+        key = key_of({**self.identity(platform, workshop), "platform": platform})
+        final = workshop.folder("go") / key
+        if not final.exists():
+            with workshop.alone(final.parent, f"{key}."):
+                if not final.exists():
+                    workshop.tell(f"Building {self.package} for {platform}")
+                    with workshop.making(final) as draft:
+                        self._build(draft, platform, workshop)
+        return final / "program"
+
+    def host_program(self, workshop: Workshop) -> Path:
+        """Give the path of the program for this machine."""
+        return self.program("/".join(workshop.run(["go", "env", "GOHOSTOS", "GOHOSTARCH"]).split()), workshop)
 
     def _build(self, draft: Path, platform: str, workshop: Workshop) -> None:
         system, _, architecture = platform.partition("/")

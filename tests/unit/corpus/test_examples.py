@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from corpus.sets import SETS
+from corpus.sets import SETS, images_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not on PATH: make tools")
@@ -21,7 +21,7 @@ def test_version_1_1_of_the_shop_is_1_0_with_another_number() -> None:
 def test_the_demo_takes_every_image_from_the_layout_that_the_corpus_makes() -> None:
     package = yaml.safe_load((EXAMPLES / "demo/packhorse.yaml").read_text(encoding="utf-8"))
     listed = {image["name"]: image["source"] for component in package["components"] for image in component["images"]}
-    assert listed == {image.reference: f"oci:images:{image.reference}" for image in SETS["demo"]}
+    assert listed == {image.reference: f"oci:images:{image.reference}" for image in images_of("demo")}
 
 
 def folder_of(name: str, scratch: Path) -> Path:
@@ -55,7 +55,7 @@ def test_charts_and_manifests_ask_for_exactly_the_images_that_are_made(name: str
             for path in manifest["files"]
         ]
     asked = set(re.findall(r'^\s*(?:- )?image: "?([^"\s]+)"?$', "\n".join(texts), re.MULTILINE))
-    assert asked == {image.reference for image in SETS[name]}
+    assert asked == {image.reference for image in images_of(name)}
 
 
 @needs_helm

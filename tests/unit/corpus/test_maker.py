@@ -56,13 +56,13 @@ def manifest_of(layout: Layout) -> dict[str, object]:
 
 def test_made_twice_from_nothing_gives_the_same_bytes(tmp_path: Path) -> None:
     recipe = image(platforms=BOTH)
-    made = [Maker(Workshop(tmp_path / name, lambda _: None)).image(recipe).folder for name in ("first", "second")]
+    made = [Maker(Workshop(tmp_path / name, lambda _: None)).make(recipe).folder for name in ("first", "second")]
     assert files_of(made[0]) == files_of(made[1])
     assert made[0].name == made[1].name
 
 
 def test_every_blob_is_what_its_name_says_and_reachable(workshop: Workshop) -> None:
-    layout = Maker(workshop).image(image(platforms=BOTH))
+    layout = Maker(workshop).make(image(platforms=BOTH))
     blobs = {path.name for path in (layout.folder / "blobs/sha256").iterdir()}
     assert blobs == {sha256(data).hexdigest() for data in files_of(layout.folder / "blobs/sha256").values()}
     seen: set[str] = set()
@@ -80,10 +80,10 @@ def test_every_blob_is_what_its_name_says_and_reachable(workshop: Workshop) -> N
 
 
 def test_the_second_time_nothing_is_packed(workshop: Workshop, told: list[str]) -> None:
-    first = Maker(workshop).image(image())
+    first = Maker(workshop).make(image())
     assert "packed linux/amd64" in told
     told.clear()
-    assert Maker(workshop).image(image()) == first
+    assert Maker(workshop).make(image()) == first
     assert told == []
 
 
@@ -104,14 +104,14 @@ def test_a_layout_made_over_another_has_only_what_is_new(workshop: Workshop, tmp
 
 def test_spoiling_a_layout_does_not_spoil_the_cache(workshop: Workshop, tmp_path: Path) -> None:
     maker = Maker(workshop)
-    before = files_of(maker.image(image()).folder)
+    before = files_of(maker.make(image()).folder)
     for path in (maker.all_in_one([image()], tmp_path / "out").folder / "blobs/sha256").iterdir():
         path.write_bytes(b"spoilt")
-    assert files_of(maker.image(image()).folder) == before
+    assert files_of(maker.make(image()).folder) == before
 
 
 def test_configuration_and_layers_agree(workshop: Workshop) -> None:
-    layout = Maker(workshop).image(image())
+    layout = Maker(workshop).make(image())
     manifest = manifest_of(layout)
     config = layout.read_json(manifest["config"]["digest"])  # type: ignore[index]
     assert config["config"] == {
@@ -130,7 +130,7 @@ def test_configuration_and_layers_agree(workshop: Workshop) -> None:
 
 
 def test_two_platforms_make_an_index_of_different_images(workshop: Workshop) -> None:
-    layout = Maker(workshop).image(image(platforms=BOTH))
+    layout = Maker(workshop).make(image(platforms=BOTH))
     index = manifest_of(layout)
     assert index["mediaType"] == "application/vnd.oci.image.index.v1+json"
     listed: list[dict[str, object]] = index["manifests"]  # type: ignore[assignment]
@@ -142,7 +142,7 @@ def test_two_platforms_make_an_index_of_different_images(workshop: Workshop) -> 
 
 
 def test_docker_schema_2_has_dockers_media_types(workshop: Workshop) -> None:
-    manifest = manifest_of(Maker(workshop).image(image(format="docker")))
+    manifest = manifest_of(Maker(workshop).make(image(format="docker")))
     assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
     assert manifest["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"  # type: ignore[index]
     types = {layer["mediaType"] for layer in manifest["layers"]}  # type: ignore[attr-defined]
@@ -150,7 +150,7 @@ def test_docker_schema_2_has_dockers_media_types(workshop: Workshop) -> None:
 
 
 def test_a_layer_can_stay_uncompressed(workshop: Workshop) -> None:
-    layout = Maker(workshop).image(image(compression="none"))
+    layout = Maker(workshop).make(image(compression="none"))
     layer = manifest_of(layout)["layers"][0]  # type: ignore[index]
     assert layer["mediaType"] == "application/vnd.oci.image.layer.v1.tar"
     with tarfile.open(layout.blob(layer["digest"])) as archive:
@@ -159,7 +159,7 @@ def test_a_layer_can_stay_uncompressed(workshop: Workshop) -> None:
 
 def test_an_unknown_compression_is_refused(workshop: Workshop) -> None:
     with pytest.raises(CorpusError, match='found "lzma"'):
-        Maker(workshop).image(image(compression="lzma"))
+        Maker(workshop).make(image(compression="lzma"))
 
 
 def test_a_changed_file_makes_another_image(workshop: Workshop, tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_a_changed_file_makes_another_image(workshop: Workshop, tmp_path: Path) 
     (tree / "sub").mkdir(parents=True)
     (tree / "sub" / "page").write_text("one")
     recipe = image(layers=(Tree(tree, "/srv"),))
-    first = Maker(workshop).image(recipe)
+    first = Maker(workshop).make(recipe)
     (tree / "sub" / "page").write_text("two")
-    second = Maker(workshop).image(recipe)
+    second = Maker(workshop).make(recipe)
     assert first.folder != second.folder
     layer = manifest_of(second)["layers"][0]  # type: ignore[index]
     with tarfile.open(second.blob(layer["digest"])) as archive:
@@ -187,12 +187,12 @@ def test_times_and_private_modes_of_a_checkout_decide_nothing(tmp_path: Path) ->
         (tree / "page").chmod(mode)
         os.utime(tree / "page", (when, when))
         workshop = Workshop(tmp_path / name / "cache", lambda _: None)
-        made.append(files_of(Maker(workshop).image(image(layers=(Tree(tree, "/srv"),))).folder))
+        made.append(files_of(Maker(workshop).make(image(layers=(Tree(tree, "/srv"),))).folder))
     assert made[0] == made[1]
 
 
 def test_gzip_has_neither_a_time_nor_a_name(workshop: Workshop) -> None:
-    layout = Maker(workshop).image(image())
+    layout = Maker(workshop).make(image())
     layer = manifest_of(layout)["layers"][0]  # type: ignore[index]
     # RFC 1952, section 2.3: magic, deflate, no flags, time zero.
     assert layout.blob(layer["digest"]).read_bytes()[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
@@ -200,7 +200,7 @@ def test_gzip_has_neither_a_time_nor_a_name(workshop: Workshop) -> None:
 
 def test_an_empty_tree_is_refused(workshop: Workshop, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="Expected files in"):
-        Maker(workshop).image(image(layers=(Tree(tmp_path / "nothing", "/srv"),)))
+        Maker(workshop).make(image(layers=(Tree(tmp_path / "nothing", "/srv"),)))
 
 
 def test_a_failure_leaves_nothing_behind(workshop: Workshop) -> None:
@@ -211,7 +211,7 @@ def test_a_failure_leaves_nothing_behind(workshop: Workshop) -> None:
             raise CorpusError("half-way")
 
     with pytest.raises(CorpusError, match="half-way"):
-        Maker(workshop).image(image(layers=(Failing(),)))
+        Maker(workshop).make(image(layers=(Failing(),)))
     assert files_of(workshop.cache) == {}
 
 
