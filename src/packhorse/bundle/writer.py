@@ -105,14 +105,8 @@ class BundleWriter:
 
     def _begin(self, left: LeftOver | None) -> None:
         goes_on = left is not None and self._same_places(left)
-        if left is not None and not goes_on:
-            aside = self._names.set_aside
-            # A copy first: killed in between, the part file always lies beside a journal of its own.
-            shutil.copyfile(self._names.journal, aside.journal)
-            self._names.part.replace(aside.part)
         if not goes_on:
-            # Before there is a part file for which the journal of another one would vouch.
-            self._names.journal.unlink(missing_ok=True)
+            self._set_aside(left)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if goes_on else os.O_TRUNC)
         self._fd = os.open(self._names.part, flags, 0o644)
         try:
@@ -134,6 +128,15 @@ class BundleWriter:
             self._write(data, member.offset)
         for member in self._layout:
             self._write(header_for(Entry(member.name, member.size)), member.header_at)
+
+    def _set_aside(self, left: LeftOver | None) -> None:
+        if left is not None:
+            aside = self._names.set_aside
+            # A copy first: killed in between, the part file always lies beside a journal of its own.
+            shutil.copyfile(self._names.journal, aside.journal)
+            self._names.part.replace(aside.part)
+        # Before there is a part file for which the journal of another one would vouch.
+        self._names.journal.unlink(missing_ok=True)
 
     def has(self, digest: Digest) -> bool:
         """Whether a blob stands whole and verified at its place."""

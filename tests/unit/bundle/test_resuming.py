@@ -263,9 +263,10 @@ def test_a_journal_vouches_for_no_part_file_but_its_own(
     def killed(*_: object) -> Journal:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(Journal, "create", killed)
-        build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
+        with pytest.raises(KeyboardInterrupt):
+            build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
     assert PartFile(what.output).part.exists()
     assert finish(what, upstream) == [0]
 
@@ -282,11 +283,12 @@ def test_killed_before_the_bundle_is_durable_the_next_run_makes_it_so(
             raise KeyboardInterrupt
         fsync(fd)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", killed)
-        build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
+        with pytest.raises(KeyboardInterrupt):
+            build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
     assert PartFile(what.output).journal.exists()
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
     assert finish(what, upstream) == []
     assert synced == [str(what.output), str(what.output.parent)]
     assert not PartFile(what.output).journal.exists()
@@ -298,7 +300,7 @@ def test_a_part_file_that_cannot_be_read_back_is_fetched_again(
     preadv = os.preadv
 
     def broken(fd: int, buffers: list[memoryview], offset: int) -> int:
-        if os.readlink(f"/proc/self/fd/{fd}").endswith(".part"):
+        if Path(f"/proc/self/fd/{fd}").readlink().suffix == ".part":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return preadv(fd, buffers, offset)
 
