@@ -18,7 +18,7 @@ from packhorse.base.parallel import Crew
 from packhorse.bundle import content
 from packhorse.bundle.journal import boot_id
 from packhorse.bundle.labels import Labels
-from packhorse.bundle.part_file import PartFile, claimed
+from packhorse.bundle.part_file import PartFile, claimed, make_durable
 from packhorse.bundle.reader import Bundle
 from packhorse.bundle.tar_layout import TarLayout
 from packhorse.bundle.verify import verify
@@ -58,6 +58,8 @@ def _build(what: BuildInput, materials: Materials, reporter: Reporter, names: Pa
         assembly.keep(left, aside, previous, *reused)
         root, graph = assembly.assemble()
         if previous is not None and previous.root.digest == root.digest and not _damaged(previous, what, reporter):
+            # The run that wrote it may have been killed before it had made sure of that.
+            make_durable(names)
             return _result(what, (root, graph), (0, previous.layout.total_bytes), begun=begun, unchanged=True)
         moved = _write(assembly, names, left, (root, graph))
         return _result(what, (root, graph), moved, begun=begun)

@@ -42,6 +42,8 @@ class PackhorseError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    next_step: ClassVar[str] = "look at what it names, then run the same command again"
+    """What to do where an error has no hint of its own."""
 
     def __init__(self, message: str, *, hint: str | None = None, failures: Sequence["PackhorseError"] = ()) -> None:
         super().__init__(message)
@@ -68,45 +70,53 @@ class UsageError(PackhorseError):
     """The command line asks for something that cannot be."""
 
     exit_code = 2
+    next_step = "see packhorse VERB --help for what can be asked"
 
 
 class ConfigError(PackhorseError):
     """A file that the user wrote, or the lock made from it, is wrong or stale."""
 
     exit_code = 3
+    next_step = "put the file right, then run the same command again"
 
 
 class IntegrityError(PackhorseError):
     """Bytes are not what their digest, their size or their format says."""
 
     exit_code = 4
+    next_step = "nothing of it was used: run it again, and if it stays so get the content from another source"
 
 
 class NetworkError(PackhorseError):
     """A connection could not be made, broke, or did not answer in time."""
 
     exit_code = 5
+    next_step = "check the address and the way there, then run the same command again: what is done is not done twice"
 
 
 class RegistryError(PackhorseError):
     """A registry answered, and the answer is a refusal or makes no sense."""
 
     exit_code = 6
+    next_step = "ask who runs the registry if it stays so; the same command goes on from here"
 
 
 class TrustError(PackhorseError):
     """A signature, a key or a decision does not hold."""
 
     exit_code = 7
+    next_step = "ask the sender which key it was signed with"
 
 
 class ClusterError(PackhorseError):
     """Kubernetes, Helm or a node refused, or did not become ready."""
 
     exit_code = 8
+    next_step = "put right what the cluster says, then run the same command again: it goes on from here"
 
 
 class PolicyError(PackhorseError):
     """A rule of the site or of the package forbids it."""
 
     exit_code = 9
+    next_step = "change what is against the rule, or have the rule changed"

@@ -41,6 +41,7 @@ class Journal:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
+        self._torn = False
 
     @classmethod
     def create(cls, path: Path, boot: str) -> Self:
@@ -94,7 +95,12 @@ class Journal:
     def _append(self, record: dict[str, object]) -> None:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         with self._lock:
-            os.write(self._fd, line)
+            # A line that a full disk tore off must not spoil the one after it.
+            rest = memoryview(b"\n" + line if self._torn else line)
+            self._torn = True
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            self._torn = False
 
 
 def boot_id() -> str:

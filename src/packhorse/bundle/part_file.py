@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from packhorse.base.errors import PackhorseError, UsageError
 
-__all__ = ["PartFile", "claimed", "write_error"]
+__all__ = ["PartFile", "claimed", "make_durable", "sync_error", "write_error"]
 
 _ELSEWHERE: Final = "name another place with --output"
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
@@ -77,6 +77,35 @@ def claimed(names: PartFile) -> Iterator[None]:
         # Before the lock is let go, so that nobody can hold one on a name that is gone.
         names.lock.unlink(missing_ok=True)
         os.close(fd)
+
+
+def make_durable(names: PartFile) -> None:
+    """Make a bundle that stands under its name stay there when the power fails, and take away what it was made with.
+
+    Raises:
+        PackhorseError: The disk did not take it.
+    """
+    try:
+        for path, flags in ((names.final, os.O_RDONLY), (names.final.parent, os.O_RDONLY | os.O_DIRECTORY)):
+            fd = os.open(path, flags | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+    except OSError as error:
+        raise sync_error(error, names.final) from error
+    try:
+        for each in (names, names.set_aside):
+            each.part.unlink(missing_ok=True)
+            each.journal.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(error, names.final) from error
+
+
+def sync_error(error: OSError, path: Path) -> PackhorseError:
+    """Say that the disk has not taken a bundle for good."""
+    message = f"the disk under {path.parent} did not keep {path.name}: {error.strerror}"
+    return PackhorseError(message, hint=f"what was written is not believed: look at the disk, or {_ELSEWHERE}")
 
 
 def write_error(error: OSError, path: Path) -> PackhorseError:

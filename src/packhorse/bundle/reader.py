@@ -23,7 +23,7 @@ from packhorse.oci.model import Descriptor, Index, Manifest, canonical_json, dec
 from packhorse.oci.ports import BlobStream
 from packhorse.oci.reference import Reference
 from packhorse.package.lock import LockedArtifact, LockedImage
-from packhorse.store.extents import ExtentStream, FileExtent, OpenFile
+from packhorse.store.extents import ExtentStream, FileExtent, OpenFile, read_run
 
 __all__ = ["MAX_BLOBS", "MAX_CONFIG_BYTES", "MAX_INDEX_FILE_BYTES", "MAX_METADATA_BYTES", "Bundle", "BundledPackage"]
 
@@ -166,7 +166,7 @@ class Bundle:
             IntegrityError: The medium gave a read error.
         """
         try:
-            return os.pread(self._file.fd, size, offset)
+            return read_run(self._file.fd, offset, size)
         except OSError as error:
             message = f"{self.path}: the medium gave a read error at byte {offset:,}: {error}"
             raise IntegrityError(message) from error
@@ -291,7 +291,7 @@ class _Front:
             )
             raise IntegrityError(message)
         try:
-            return os.pread(self._fd, size, offset)
+            return read_run(self._fd, offset, size)
         except OSError as error:
             message = f"{self._path}: the medium gave a read error at byte {offset:,}: {error}"
             raise IntegrityError(message) from error

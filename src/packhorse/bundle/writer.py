@@ -5,6 +5,7 @@ other. A journal beside the part file remembers what is whole; the last act is f
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,7 @@ from packhorse.base.errors import IntegrityError, PackhorseError, UsageError
 from packhorse.base.units import MIB, format_bytes
 from packhorse.bundle import content
 from packhorse.bundle.journal import Journal, Kept
-from packhorse.bundle.part_file import PartFile, write_error
+from packhorse.bundle.part_file import PartFile, make_durable, sync_error, write_error
 from packhorse.bundle.tar_layout import Entry, Member, TarLayout, header_for
 from packhorse.oci.blob_streams import ThreadBuffer
 from packhorse.oci.digest import Digest
@@ -104,10 +105,8 @@ class BundleWriter:
 
     def _begin(self, left: LeftOver | None) -> None:
         goes_on = left is not None and self._same_places(left)
-        if left is not None and not goes_on:
-            aside = self._names.set_aside
-            self._names.part.replace(aside.part)
-            self._names.journal.replace(aside.journal)
+        if not goes_on:
+            self._set_aside(left)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if goes_on else os.O_TRUNC)
         self._fd = os.open(self._names.part, flags, 0o644)
         try:
@@ -129,6 +128,15 @@ class BundleWriter:
             self._write(data, member.offset)
         for member in self._layout:
             self._write(header_for(Entry(member.name, member.size)), member.header_at)
+
+    def _set_aside(self, left: LeftOver | None) -> None:
+        if left is not None:
+            aside = self._names.set_aside
+            # A copy first: killed in between, the part file always lies beside a journal of its own.
+            shutil.copyfile(self._names.journal, aside.journal)
+            self._names.part.replace(aside.part)
+        # Before there is a part file for which the journal of another one would vouch.
+        self._names.journal.unlink(missing_ok=True)
 
     def has(self, digest: Digest) -> bool:
         """Whether a blob stands whole and verified at its place."""
@@ -181,23 +189,28 @@ class BundleWriter:
         self._record(descriptor.digest, member, done)
 
     def commit(self) -> None:
-        """Make the bundle visible under its name: fsync, rename, forget the journal."""
+        """Make the bundle visible under its name: fsync, rename, forget the journal.
+
+        Raises:
+            PackhorseError: The disk did not take it. What it did not take is thrown away: after a failed fsync the
+                kernel may have dropped the bytes and take the file for clean, so that a second fsync would succeed.
+        """
         try:
             os.fsync(self._fd)
+        except OSError as error:
+            self._discard()
+            raise sync_error(error, self._names.final) from error
+        try:
             self._names.part.replace(self._names.final)
-            self._sync_folder()
         except OSError as error:
             raise write_error(error, self._names.final) from error
-        for names in (self._names, self._names.set_aside):
-            names.part.unlink(missing_ok=True)
-            names.journal.unlink(missing_ok=True)
+        make_durable(self._names)
 
-    def _sync_folder(self) -> None:
-        directory = os.open(self._names.final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    def _discard(self) -> None:
+        # The journal first: without it, nobody believes the part file.
+        for path in (self._names.journal, self._names.part):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files; what was not committed stays for the next run."""
@@ -240,7 +253,10 @@ class BundleWriter:
         buffer = self._buffer.get()
         done = 0
         while done < size:
-            count = os.preadv(self._fd, [buffer[: min(len(buffer), size - done)]], offset + done)
+            try:
+                count = os.preadv(self._fd, [buffer[: min(len(buffer), size - done)]], offset + done)
+            except OSError:
+                return False  # what can't be read back is fetched again
             if not count:
                 return False
             update(buffer[:count])

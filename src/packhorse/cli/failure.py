@@ -16,18 +16,18 @@ _MOST_FAILURES = 50
 
 
 def print_failure(error: PackhorseError, console: Console) -> None:
-    """Print ``error`` with all it lists to stderr; as one JSON line where progress is told in JSON."""
+    """Print ``error`` with all it lists to stderr, and last what to do; as one JSON line where progress is in JSON."""
+    hint = error.hint or error.next_step
     if console.progress == "json":
-        click.echo(json.dumps({"event": "error", **_data(error)}, ensure_ascii=False), err=True)
+        click.echo(json.dumps({"event": "error", **_data(error), "hint": hint}, ensure_ascii=False), err=True)
         return
     first, *rest = printable(error.message).split("\n")
     click.echo(console.styled(first, sys.stderr, fg="red", bold=True), err=True)
     for line in rest:
         click.echo(line, err=True)
-    for line in _failures(error, "  ", error.hint):
+    for line in _failures(error, "  ", hint):
         click.echo(line, err=True)
-    if error.hint is not None:
-        click.echo(f"{console.styled('hint:', sys.stderr, bold=True)} {printable(error.hint)}", err=True)
+    click.echo(f"{console.styled('hint:', sys.stderr, bold=True)} {printable(hint)}", err=True)
 
 
 def _data(error: PackhorseError) -> dict[str, object]:
@@ -39,7 +39,7 @@ def _data(error: PackhorseError) -> dict[str, object]:
     return data
 
 
-def _failures(error: PackhorseError, indent: str, hint: str | None) -> Iterator[str]:
+def _failures(error: PackhorseError, indent: str, hint: str) -> Iterator[str]:
     """Yield a line or more per failure, with its own hint where it is another than the one that stands last."""
     for failure in error.failures[:_MOST_FAILURES]:
         yield from (indent + line for line in printable(failure.message).split("\n"))

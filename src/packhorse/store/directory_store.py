@@ -12,10 +12,7 @@
 
 import errno
 import os
-import secrets
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +27,7 @@ from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.oci.reference import Reference
 from packhorse.oci.referrer import describe
 from packhorse.store.extents import ExtentStream, FileExtent
+from packhorse.store.incoming import INCOMING, receiving, remove_abandoned
 from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
 from packhorse.store.names_database import Membership, NamesDatabase
@@ -37,8 +35,6 @@ from packhorse.store.names_database import Membership, NamesDatabase
 __all__ = ["DirectoryStore", "is_store"]
 
 _DATABASE = "packhorse.db"
-_INCOMING = "incoming"
-_ABANDONED_AFTER_SECONDS = 24 * 3600.0
 
 
 def is_store(path: Path) -> bool:
@@ -50,7 +46,7 @@ def _may_become_store(path: Path) -> bool:
     """Whether a folder is empty, a store, or one that somebody else is making or was killed while making."""
     names = {entry.name for entry in path.iterdir()}
     # A store in the making has this folder first; without it, blobs and oci-layout are somebody's OCI layout.
-    begun = _INCOMING in names and names <= {_INCOMING, "blobs", "oci-layout"}
+    begun = INCOMING in names and names <= {INCOMING, "blobs", "oci-layout"}
     return not names or begun or is_store(path)
 
 
@@ -67,6 +63,8 @@ class DirectoryStore:
         self._names = names
         self._files = FolderFiles(str(path))
         self._buffer = ThreadBuffer()
+        self._durable: set[Digest] = set()
+        """Content that is known to outlast a power failure, with its entry in the folder."""
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -81,14 +79,13 @@ class DirectoryStore:
             if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
-            for folder in (_INCOMING, "blobs/sha256", "blobs/sha512"):
+            for folder in (INCOMING, "blobs/sha256", "blobs/sha512"):
                 (path / folder).mkdir(parents=True, exist_ok=True)
+            remove_abandoned(path)
             _write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
         except OSError as error:
             raise _write_error(path, error) from error
-        store = cls(path, NamesDatabase(path / _DATABASE))
-        store._remove_abandoned()
-        return store
+        return cls(path, NamesDatabase(path / _DATABASE))
 
     @classmethod
     def open_existing(cls, path: Path) -> Self:
@@ -145,41 +142,36 @@ class DirectoryStore:
         """
         if self.exists(descriptor):
             return
-        temporary = self.path / _INCOMING / secrets.token_hex(16)
         final = self.path / _blob_name(descriptor.digest)
         try:
-            with source.open(descriptor) as stream:
-                self._receive(descriptor, stream, temporary)
-            temporary.rename(final)
-            _sync_folder(final.parent)
+            with receiving(self.path) as (temporary, fd):
+                with source.open(descriptor) as stream:
+                    self._receive(descriptor, stream, fd)
+                temporary.rename(final)
+                _sync_folder(final.parent)
         except OSError as error:
             raise _write_error(self.path, error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        self._durable.add(descriptor.digest)
 
-    def _receive(self, descriptor: Descriptor, stream: BlobStream, temporary: Path) -> None:
+    def _receive(self, descriptor: Descriptor, stream: BlobStream, fd: int) -> None:
         hasher = descriptor.digest.hasher()
         buffer = self._buffer.get()
         written = 0
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            while count := stream.readinto(buffer):
-                if written + count > descriptor.size:
-                    message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave more"
-                    raise IntegrityError(message)
-                hasher.update(buffer[:count])
-                _write_all(fd, buffer[:count])
-                written += count
-            if written != descriptor.size:
-                message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave {written}"
+        while count := stream.readinto(buffer):
+            if written + count > descriptor.size:
+                message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave more"
                 raise IntegrityError(message)
-            found = f"{descriptor.digest.algorithm}:{hasher.hexdigest()}"
-            if found != descriptor.digest:
-                message = f"expected {descriptor.digest}, the bytes hash to {found}"
-                raise IntegrityError(message)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            hasher.update(buffer[:count])
+            _write_all(fd, buffer[:count])
+            written += count
+        if written != descriptor.size:
+            message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave {written}"
+            raise IntegrityError(message)
+        found = f"{descriptor.digest.algorithm}:{hasher.hexdigest()}"
+        if found != descriptor.digest:
+            message = f"expected {descriptor.digest}, the bytes hash to {found}"
+            raise IntegrityError(message)
+        os.fsync(fd)
 
     # --- Names ----------------------------------------------------------------------------------------------------
 
@@ -272,7 +264,18 @@ class DirectoryStore:
         if missing:
             message = f"the store {self.path} lacks {len(missing)} blobs below {descriptor.digest}: {missing[0]}"
             raise IntegrityError(message)
+        self._make_durable([*(node.descriptor.digest for node in found.nodes), *(blob.digest for blob in found.blobs)])
         return Membership(tuple(node.descriptor for node in found.nodes), found.blobs)
+
+    def _make_durable(self, digests: Sequence[Digest]) -> None:
+        """Make sure that no name outlasts its content: whoever put it here may have been killed before the sync."""
+        unsure = {digest for digest in digests if digest not in self._durable}
+        try:
+            for algorithm in sorted({digest.algorithm for digest in unsure}):
+                _sync_folder(self.path / "blobs" / algorithm)
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+        self._durable.update(unsure)
 
     def _read_manifest(self, descriptor: Descriptor) -> bytes:
         return graph.read_verified(self, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
@@ -312,14 +315,6 @@ class DirectoryStore:
         registry, _, path = name.partition("/")
         return self._names.referrers(registry, path, subject)
 
-    def _remove_abandoned(self) -> None:
-        """Remove what writers that were killed have left; a living one touches its file all the time."""
-        limit = time.time() - _ABANDONED_AFTER_SECONDS
-        for path in (self.path / _INCOMING).iterdir():
-            with suppress(OSError):
-                if path.stat().st_mtime < limit:
-                    path.unlink()
-
 
 def _blob_name(digest: Digest) -> str:
     return f"blobs/{digest.algorithm}/{digest.hex}"
@@ -332,16 +327,11 @@ def _write_all(fd: int, content: memoryview) -> None:
 
 def _write_whole(folder: Path, name: str, content: bytes) -> None:
     """Write a small file so that it is seen whole or not at all."""
-    temporary = folder / _INCOMING / secrets.token_hex(16)
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    with receiving(folder) as (temporary, fd):
+        _write_all(fd, memoryview(content))
+        os.fsync(fd)
         temporary.rename(folder / name)
         _sync_folder(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

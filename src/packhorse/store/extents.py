@@ -6,7 +6,7 @@ from typing import Self
 
 from packhorse.base.errors import IntegrityError
 
-__all__ = ["ExtentStream", "FileExtent", "OpenFile", "open_regular"]
+__all__ = ["ExtentStream", "FileExtent", "OpenFile", "open_regular", "read_run"]
 
 
 class OpenFile:
@@ -108,6 +108,25 @@ class ExtentStream:
 
     def __exit__(self, *exc_info: object) -> None:
         """Do nothing: the extent owns the file."""
+
+
+def read_run(fd: int, offset: int, size: int) -> bytes:
+    """Read a run of a file; it is shorter than ``size`` only where the file ends.
+
+    One call may give less than it was asked for, as on a network file system when a signal comes.
+
+    Raises:
+        OSError: The medium cannot be read here.
+    """
+    content = os.pread(fd, size, offset)
+    if len(content) in {0, size}:
+        return content
+    pieces = [content]
+    done = len(content)
+    while done < size and (piece := os.pread(fd, size - done, offset + done)):
+        pieces.append(piece)
+        done += len(piece)
+    return b"".join(pieces)
 
 
 def open_regular(path: str, where: str, *, dir_fd: int | None = None) -> tuple[OpenFile, int] | None:

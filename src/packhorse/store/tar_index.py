@@ -5,12 +5,11 @@ write. What is read comes from outside, so every header is checked, names must s
 number of members nor the length of a name can be used to fill the memory.
 """
 
-import os
 from dataclasses import dataclass
 from enum import Enum
 
 from packhorse.base.errors import ConfigError, IntegrityError
-from packhorse.store.extents import FileExtent, OpenFile, open_regular
+from packhorse.store.extents import FileExtent, OpenFile, open_regular, read_run
 
 __all__ = ["Kind", "Member", "TarIndex"]
 
@@ -120,17 +119,24 @@ class _Scanner:
             position = self._entry(header, position)
 
     def _refuse_compressed(self) -> None:
-        magic = os.pread(self._file.fd, 6, 0)
+        magic = self._read_run(0, 6)
         for prefix, name in _COMPRESSED.items():
             if magic.startswith(prefix):
                 message = f"{self._path} is compressed with {name}; archives are read in place, which needs a plain tar"
                 raise ConfigError(message, hint=f"decompress it first, for instance with {name} -d")
 
     def _read(self, position: int, count: int, what: str) -> bytes:
-        content = os.pread(self._file.fd, count, position) if position + count <= self._size else b""
+        content = self._read_run(position, count) if position + count <= self._size else b""
         if len(content) != count:
             raise self._refusal(position, f"the archive ends inside {what}; it is {self._size} bytes long")
         return content
+
+    def _read_run(self, position: int, count: int) -> bytes:
+        try:
+            return read_run(self._file.fd, position, count)
+        except OSError as error:
+            message = f"{self._path}: the medium gave a read error at byte {position:,}: {error.strerror}"
+            raise IntegrityError(message, hint="copy it again, or try another reader or medium") from error
 
     def _entry(self, header: bytes, position: int) -> int:
         """Take in one header, and return where the next one stands."""

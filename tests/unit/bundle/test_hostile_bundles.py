@@ -55,6 +55,15 @@ def test_any_changed_bit_is_found(good: Path, tmp_path_factory: pytest.TempPathF
         check(broken)
 
 
+def test_a_medium_that_gives_less_than_it_is_asked_for_is_read_to_the_end(
+    good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread, preadv = os.pread, os.preadv
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, 100), at))
+    monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: preadv(fd, [buffers[0][:100]], at))
+    check(good)
+
+
 def test_cut_off_at_any_block_it_is_refused(good: Path, tmp_path: Path) -> None:
     data = good.read_bytes()
     broken = tmp_path / "broken.tar"

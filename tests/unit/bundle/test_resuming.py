@@ -1,5 +1,8 @@
 """Going on: a blob from its middle, what a crash of the machine left, and journals that make no sense."""
 
+import errno
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -9,7 +12,7 @@ import pytest
 from packhorse.app import build as build_module
 from packhorse.app.build import build
 from packhorse.app.build_model import BuildInput
-from packhorse.base.errors import NetworkError
+from packhorse.base.errors import NetworkError, PackhorseError
 from packhorse.base.events import NullReporter
 from packhorse.bundle import writer
 from packhorse.bundle.journal import Journal, Kept, boot_id
@@ -206,3 +209,100 @@ def test_a_torn_line_is_closed_before_the_next(tmp_path: Path) -> None:
     kept, trusted = Journal.read(path, "boot")
     assert set(kept) == {Digest.of(b"1"), Digest.of(b"2")}
     assert trusted
+
+
+def test_a_write_that_a_full_disk_cut_short_spoils_no_other_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.journal"
+    written = Journal.create(path, "boot")
+    write = os.write
+    left = [7, 0]
+
+    def short(fd: int, content: bytes) -> int:
+        if not (room := left.pop(0)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, content[:room])
+
+    monkeypatch.setattr(os, "write", short)
+    with pytest.raises(OSError, match="No space"):
+        written.record(Digest.of(b"1"), Kept(512, 10, 10))
+    left[:] = [3] * 100
+    written.record(Digest.of(b"2"), Kept(1024, 10, 10))
+    written.close()
+    assert set(Journal.read(path, "boot")[0]) == {Digest.of(b"2")}
+
+
+def test_what_the_disk_did_not_take_is_not_believed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, upstream = sample(tmp_path)
+    fsync = os.fsync
+    drops = [True]
+
+    def dropping(fd: int) -> None:
+        # As a kernel does that could not write: the bytes are gone, and the file counts as clean from now on.
+        if drops and stat.S_ISREG(os.fstat(fd).st_mode):
+            drops.pop()
+            os.pwrite(fd, bytes(50_000), 10_000)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", dropping)
+    with pytest.raises(PackhorseError, match=r"did not keep sample\.bundle\.tar: Input/output error") as caught:
+        build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
+    assert "not believed" in str(caught.value.hint)
+    assert not what.output.exists()
+    assert finish(what, upstream) == [0]
+
+
+def test_a_journal_vouches_for_no_part_file_but_its_own(
+    broken_off: tuple[BuildInput, Upstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, upstream = broken_off
+    PartFile(what.output).part.unlink()
+
+    def killed(*_: object) -> Journal:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "create", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
+    assert PartFile(what.output).part.exists()
+    assert finish(what, upstream) == [0]
+
+
+def test_killed_before_the_bundle_is_durable_the_next_run_makes_it_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, upstream = sample(tmp_path)
+    fsync = os.fsync
+    synced: list[str] = []
+
+    def killed(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise KeyboardInterrupt
+        fsync(fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(what, SampleMaterials(BreakingSource(upstream, None)), NullReporter())
+    assert PartFile(what.output).journal.exists()
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
+    assert finish(what, upstream) == []
+    assert synced == [str(what.output), str(what.output.parent)]
+    assert not PartFile(what.output).journal.exists()
+
+
+def test_a_part_file_that_cannot_be_read_back_is_fetched_again(
+    broken_off: tuple[BuildInput, Upstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preadv = os.preadv
+
+    def broken(fd: int, buffers: list[memoryview], offset: int) -> int:
+        if Path(f"/proc/self/fd/{fd}").readlink().suffix == ".part":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return preadv(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", broken)
+    assert finish(*broken_off) == [0]

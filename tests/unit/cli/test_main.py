@@ -167,6 +167,15 @@ def test_exit_codes_are_those_of_the_documentation() -> None:
     assert [getattr(errors, name).exit_code for name in sorted(errors.__all__)] == [8, 3, 4, 5, 1, 9, 6, 7, 2]
 
 
+@pytest.mark.parametrize("name", errors.__all__)
+def test_an_error_without_a_hint_says_what_its_family_does_next(run: Run, verb: Callable[..., None], name: str) -> None:
+    family: type[PackhorseError] = getattr(errors, name)
+    verb(raising(family("expected this, found that")))
+    assert run("try")[2] == f"expected this, found that\nhint: {family.next_step}\n"
+    assert json.loads(run("try", "--progress", "json")[2])["hint"] == family.next_step
+    assert "next_step" in vars(family)
+
+
 def test_failures_are_listed_with_hints_of_their_own(run: Run, verb: Callable[..., None]) -> None:
     nested = ConfigError("two\nits second line", hint="its own hint", failures=[ConfigError("below two")])
     failures = [NetworkError("one", hint="try again"), nested]
@@ -206,7 +215,7 @@ def test_an_error_is_one_json_line_where_progress_is_json(run: Run, verb: Callab
 def test_a_very_long_list_of_failures_is_cut(run: Run, verb: Callable[..., None]) -> None:
     verb(raising(PackhorseError.summarise("Bad.", [ConfigError(f"no {n}") for n in range(1234)])))
     _, _, err = run("try")
-    assert err.splitlines()[-2:] == ["  no 49", "  and 1,184 more"]
+    assert err.splitlines()[-3:-1] == ["  no 49", "  and 1,184 more"]
 
 
 def test_what_came_from_outside_does_not_steer_the_terminal(run: Run, verb: Callable[..., None]) -> None:
@@ -239,7 +248,7 @@ def test_a_traceback_is_shown_when_asked_for(run: Run, verb: Callable[..., None]
     verb(raising(ConfigError("wrong")))
     _, _, err = run("try", console=Console(traceback=True))
     assert err.startswith("Traceback (most recent call last):")
-    assert err.endswith("\nwrong\n")
+    assert err.endswith(f"\nwrong\nhint: {ConfigError.next_step}\n")
 
 
 def test_a_verb_may_return_its_exit_code(run: Run, verb: Callable[..., None]) -> None:

@@ -1,5 +1,7 @@
 """The store of a site: content that is whole or not there, names that keep what they need, several processes."""
 
+import errno
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -18,7 +20,7 @@ from packhorse.oci import graph
 from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
-from packhorse.oci.ports import ContentSource
+from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.store.directory_store import DirectoryStore
 from packhorse.store.layout_source import LayoutSource
 from tests.support.packages import Upstream
@@ -305,7 +307,45 @@ def test_several_threads_read_and_write_at_once(store: DirectoryStore, upstream:
     assert len(store.tags("docker.io/team/app") or ()) == 30
 
 
-def test_what_killed_writers_left_is_removed_in_time(store: DirectoryStore) -> None:
+def test_what_killed_writers_left_is_removed_by_the_next_writer(store: DirectoryStore) -> None:
+    left, fresh = store.path / "incoming" / "left", store.path / "incoming" / "fresh"
+    left.write_bytes(b"half a blob")
+    with fresh.open("wb") as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        DirectoryStore.create(store.path).close()
+        assert fresh.exists()
+    assert not left.exists()
+    DirectoryStore.create(store.path).close()
+    assert not fresh.exists()
+
+
+def test_a_writer_in_its_work_is_left_alone_however_the_clock_goes(
+    store: DirectoryStore, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Looking(BytesStream):
+        """Opens the store again while a blob comes, years later."""
+
+        def readinto(self, buffer: memoryview) -> int:
+            now = time.time()
+            with monkeypatch.context() as patched:
+                patched.setattr(time, "time", lambda: now + 10 * 365 * 86400)
+                DirectoryStore.create(store.path).close()
+            return super().readinto(buffer)
+
+    class Source(BytesSource):
+        def open(self, descriptor: Descriptor, *, offset: int = 0) -> BlobStream:
+            return Looking(upstream.blobs.content[descriptor.digest], offset)
+
+    layer = upstream.layer(1000)
+    store.push(layer, Source(upstream.blobs.content))
+    assert store.exists(layer)
+
+
+def test_without_locks_age_tells_what_is_abandoned(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     left, fresh = store.path / "incoming" / "left", store.path / "incoming" / "fresh"
     for path in (left, fresh):
         path.write_bytes(b"half a blob")
@@ -314,6 +354,52 @@ def test_what_killed_writers_left_is_removed_in_time(store: DirectoryStore) -> N
     DirectoryStore.create(store.path).close()
     assert fresh.exists()
     assert not left.exists()
+
+
+def test_no_name_outlasts_content_whose_writer_was_killed_before_the_sync(
+    store: DirectoryStore, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = upstream.manifest()
+    fill(store, upstream)
+    store.close()
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def seen(fd: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        fsync(fd)
+
+    again = DirectoryStore.create(store.path)
+    monkeypatch.setattr(os, "fsync", seen)
+    again.tag(image, "docker.io/team/app:1")
+    again.tag(image, "docker.io/team/app:2")
+    again.close()
+    assert synced == [str(store.path / "blobs" / "sha256")]
+
+
+def test_a_folder_that_cannot_be_synced_gives_no_name(
+    store: DirectoryStore, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = upstream.manifest()
+    fsync = os.fsync
+    is_broken = [True]
+
+    def broken(fd: int) -> None:
+        if is_broken and Path(f"/proc/self/fd/{fd}").is_dir():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(PackhorseError, match="cannot be written: Input/output error"):
+        fill(store, upstream)
+    is_broken.clear()
+    fill(store, upstream)
+    is_broken.append(True)
+    with pytest.raises(PackhorseError, match="cannot be written: Input/output error"):
+        store.tag(image, "docker.io/team/app:1")
+    assert list(store.images()) == []
+    is_broken.clear()
+    store.tag(image, "docker.io/team/app:1")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Tables of contents of tars: what honest tools write is read, what hostile ones write is refused."""
 
+import errno
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -187,3 +189,28 @@ def test_no_cut_and_no_flipped_byte_makes_another_error(tmp_path: Path, damage: 
             TarIndex.at(str(path))
         except PackhorseError:
             continue
+
+
+def test_a_medium_that_gives_less_than_it_is_asked_for_is_read_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("a")
+        info.size = 3
+        archive.addfile(info, io.BytesIO(b"abc"))
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, 100), at))
+    assert "a" in TarIndex.at(str(path))
+
+
+def test_a_medium_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(bytes(10240))
+
+    def broken(*_: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", broken)
+    with pytest.raises(IntegrityError, match=r"a\.tar: the medium gave a read error at byte 0: Input/output error"):
+        TarIndex.at(str(path))
