@@ -66,7 +66,8 @@ demo: venv tools ## Run the main job end to end with embedded parts: no Docker, 
 	$(PY) scripts/demo.py $(ARGS)
 
 .PHONY: corpus
-corpus: venv ## Make the real images that demo, e2e and bench carry
+corpus: venv ## Make the real images that demo, e2e and bench carry: all of them, or what ARGS says
+	$(if $(ARGS),,$(PY) -m e2e.needs corpus)
 	$(PY) -m corpus $(ARGS)
 
 .PHONY: bench

@@ -16,7 +16,7 @@ from corpus.workshop import Workshop
 
 __all__ = ["differences"]
 
-_FETCHED = ("apt", "maven", "npm", "wheels")
+_FETCHED = ("apt", "maven", "npm", "toolchain", "wheels")
 """Folders of the cache that have packages as their registries gave them."""
 
 

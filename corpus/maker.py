@@ -185,7 +185,7 @@ class Maker:
 def title(recipe: Recipe) -> str:
     """Say what a recipe makes, for people."""
     if isinstance(recipe, Attachment):
-        return f"{type(recipe.statement).__name__.lower()} of {recipe.reference}"
+        return f"{type(recipe.statement).__name__.lower()} of {title(recipe.to)}"
     return recipe.reference
 
 

@@ -1,9 +1,13 @@
-"""Installs what the stories take from the machine: ``python -m e2e.needs``. Does nothing where all is there."""
+"""Installs what the stories take from the machine: ``python -m e2e.needs``. Does nothing where all is there.
+
+``python -m e2e.needs corpus`` installs what making all images of the corpus takes.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["main"]
@@ -21,12 +25,19 @@ _NEEDS = {
     "skopeo": "skopeo",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
+_CORPUS_NEEDS = {
+    "dpkg-deb": "dpkg",
+    "gzip": "gzip",
+    "mvn": "maven",
+    "npm": "npm",
+}
 _PLACES = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Install what is missing; return the exit code."""
-    packages = _missing()
+    needs = _CORPUS_NEEDS if "corpus" in arguments else {**_NEEDS, **_CORPUS_NEEDS}
+    packages = _missing(needs)
     if not packages:
         return 0
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
@@ -42,19 +53,19 @@ def main() -> int:
         # The lists may be older than the packages, or not there at all.
         subprocess.run(["apt-get", "update"], env=environment, check=False)
         subprocess.run(command, env=environment, check=False)
-    still = _missing()
+    still = _missing(needs)
     if still:
         sys.stderr.write(f"e2e: these packages could not be installed: {', '.join(still)}; apt-get's output says why\n")
     return 1 if still else 0
 
 
-def _missing() -> list[str]:
+def _missing(needs: Mapping[str, str]) -> list[str]:
     return sorted(
         package
-        for program, package in _NEEDS.items()
+        for program, package in needs.items()
         if not (Path(program).exists() if "/" in program else shutil.which(program, path=_PLACES))
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

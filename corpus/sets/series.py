@@ -14,6 +14,7 @@ __all__ = ["DEBIAN_TOOLS", "DJANGO", "IMAGES", "KAFKA", "NATS", "NODE_RED", "PAN
 
 _LOCKS = Path(__file__).parents[1] / "locks"
 _PYTHON = Debian(("python3",), on=DEBIAN)
+_CPLUSPLUS = Debian(("libstdc++6",), on=_PYTHON)
 _NODE = Debian(("nodejs",), on=DEBIAN)
 _JAVA = Debian(("openjdk-17-jre-headless",), on=DEBIAN)
 _TOOLS = (*DEBIAN.packages, "ca-certificates", "curl", "git", "gnupg", "openssh-client", "openssl", "perl", "python3")
@@ -36,10 +37,10 @@ def _django(version: str) -> Image:
             _PYTHON,
             Wheels(_LOCKS / f"django-{version}.txt"),
             _APP,
-            Texts({"/app/site.py": _DJANGO_SITE}),
+            Texts({"/app/wsgi.py": _DJANGO_SITE}),
         ),
         config=ContainerConfig(
-            command=("python3", "-m", "gunicorn", "--bind", "0.0.0.0:8000", "site:application"),
+            command=("python3", "-m", "gunicorn", "--bind", "0.0.0.0:8000", "wsgi:application"),
             environment=(PATH, "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"),
             user="65532:65532",
             working_directory="/app",
@@ -52,7 +53,7 @@ def _django(version: str) -> Image:
 def _pandas(version: str) -> Image:
     return Image(
         reference=f"registry.example.com/data/pandas:{version}",
-        layers=(DEBIAN, _PYTHON, Wheels(_LOCKS / f"pandas-{version}.txt"), _APP),
+        layers=(DEBIAN, _PYTHON, _CPLUSPLUS, Wheels(_LOCKS / f"pandas-{version}.txt"), _APP),
         config=ContainerConfig(
             command=("python3", "-c", "import pandas; pandas.show_versions()"),
             environment=(PATH, "PYTHONDONTWRITEBYTECODE=1"),

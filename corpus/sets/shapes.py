@@ -12,10 +12,10 @@ _BOTH = ("linux/amd64", "linux/arm64")
 _REDIS = Debian(("redis-server",), on=DEBIAN)
 _VEX = Vex("CVE-2023-45853", "vulnerable_code_not_present")  # Debian builds zlib without minizip
 _LARGE = Debian(
-    (*DEBIAN.packages, "chromium", "g++", "gcc", "golang-1.19-go", "mariadb-server", "openjdk-17-jdk-headless"),
+    (*DEBIAN.packages, "chromium", "g++", "gcc", "openjdk-17-jdk-headless"),
     without=DEBIAN.without,
 )
-"""Real files: two compilers, a browser, a database and a JDK are more than a gibibyte as they are."""
+"""Real files: a browser, compilers and a JDK with all that they need are more than a gibibyte as they are."""
 _CONFIG = ContainerConfig(command=("bash",), environment=(PATH,))
 _WINDOWS = "windows(10.0.20348.2762)/amd64"
 _FOREIGN_URL = "https://images.example.com/windows/servercore/layer.tar.gz"

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from corpus.entries import Entry
 from corpus.errors import CorpusError
 from corpus.workshop import Workshop, key_of
+from e2e.cluster.errors import BedError
+from e2e.cluster.toolchain import find_go
 
 __all__ = ["GoProgram"]
 
@@ -38,7 +41,7 @@ class GoProgram:
         """The module's version or the hash of its folder, the flags, and the version of Go."""
         del platform
         where = self._folder_key() if self.folder else f"{self.module}@{self.version}"
-        compiler = workshop.run(["go", "env", "GOVERSION"]).strip()
+        compiler = workshop.run([_go(workshop), "env", "GOVERSION"]).strip()
         flags = list(self.link_flags)
         return {"go": where, "package": self.package, "target": self.target, "flags": flags, "compiler": compiler}
 
@@ -62,7 +65,7 @@ class GoProgram:
 
     def host_program(self, workshop: Workshop) -> Path:
         """Give the path of the program for this machine."""
-        return self.program("/".join(workshop.run(["go", "env", "GOHOSTOS", "GOHOSTARCH"]).split()), workshop)
+        return self.program("/".join(workshop.run([_go(workshop), "env", "GOHOSTOS", "GOHOSTARCH"]).split()), workshop)
 
     def _build(self, draft: Path, platform: str, workshop: Workshop) -> None:
         system, _, architecture = platform.partition("/")
@@ -76,13 +79,22 @@ class GoProgram:
         }
         output = draft / "program"
         link_flags = " ".join(self.link_flags)
-        build = ["go", "build", "-trimpath", "-ldflags", link_flags, "-o", str(output), self.package]
+        build: list[str | Path] = [
+            _go(workshop),
+            "build",
+            "-trimpath",
+            "-ldflags",
+            link_flags,
+            "-o",
+            output,
+            self.package,
+        ]
         if self.folder:
             workshop.run(build, cwd=self.folder, environment={**environment, "GOFLAGS": "-mod=readonly"})
             return
         source = draft / "module"
         source.mkdir()
-        language = workshop.run(["go", "env", "GOVERSION"]).strip().removeprefix("go").partition(" ")[0]
+        language = workshop.run([_go(workshop), "env", "GOVERSION"]).strip().removeprefix("go").partition(" ")[0]
         text = _MODULE_FILE.format(language=language, module=self.module, version=self.version, package=self.package)
         (source / "go.mod").write_text(text, encoding="utf-8")
         workshop.run(build, cwd=source, environment=environment)
@@ -92,3 +104,18 @@ class GoProgram:
             raise CorpusError(f"Expected a Go module in {self.folder}, found no go.mod.")
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
         return key_of({str(path.relative_to(self.folder)): path.read_text(encoding="utf-8") for path in files})
+
+
+def _go(workshop: Workshop) -> Path:
+    """Give the machine's Go, or that which e2e takes where the machine has none that is new enough."""
+    folder = workshop.folder("toolchain")
+    with workshop.alone(folder):
+        return _find(folder)
+
+
+@cache
+def _find(folder: Path) -> Path:
+    try:
+        return find_go(folder)
+    except BedError as error:
+        raise CorpusError(str(error)) from error

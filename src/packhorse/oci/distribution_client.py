@@ -4,16 +4,18 @@ Blocking, and safe to use from several threads; one thread carries one blob.
 """
 
 import threading
+from contextlib import nullcontext
 from typing import Self
 
 import msgspec
 
+from packhorse.base.errors import RegistryError
 from packhorse.base.units import format_bytes
 from packhorse.oci import media_types
 from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_download import Download
-from packhorse.oci.distribution_errors import refusal
+from packhorse.oci.distribution_errors import clean, refusal
 from packhorse.oci.distribution_exchange import Call, Exchange, fail
 from packhorse.oci.distribution_failures import TransportFailure
 from packhorse.oci.distribution_manifests import Manifests
@@ -24,8 +26,8 @@ from packhorse.oci.distribution_transport import Answer
 from packhorse.oci.distribution_upload import Uploader
 from packhorse.oci.graph import Node, read_verified
 from packhorse.oci.holdings import Holdings
-from packhorse.oci.manifest import MAX_MANIFEST_BYTES, parse
-from packhorse.oci.model import Descriptor, decode_json
+from packhorse.oci.manifest import MAX_MANIFEST_BYTES, parse, successors
+from packhorse.oci.model import Descriptor, Index, Manifest, decode_json
 from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.oci.reference import Reference
 from packhorse.oci.referrer import describe
@@ -48,7 +50,7 @@ class RegistryClient:
         self._exchange = Exchange(settings, pacing)
         self._router = Router(settings, pacing)
         self._holdings = Holdings()
-        self._writing: dict[str, threading.Lock] = {}
+        self._writing: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
 
     def repository(self, name: str, *, direct: bool = False) -> "Repository":
@@ -68,7 +70,7 @@ class RegistryClient:
         access = Access(self._exchange, self._router, registry, repository, locations)
         uploader = Uploader(access.direct(), self._holdings, self._settings.timeouts)
         with self._lock:
-            writing = self._writing.setdefault(registry, threading.Lock())
+            writing = self._writing.setdefault(access.name, threading.RLock())
         return Repository(access.direct() if direct else access, uploader, writing)
 
     def close(self) -> None:
@@ -85,7 +87,8 @@ class RegistryClient:
 class Repository:
     """One repository: a source and target of content and names (all of :mod:`packhorse.oci.ports` but files)."""
 
-    def __init__(self, access: Access, uploader: Uploader, writing: threading.Lock) -> None:
+    def __init__(self, access: Access, uploader: Uploader, writing: threading.RLock) -> None:
+        self._writing = writing
         self._access = access
         self._uploader = uploader
         self._manifests = Manifests(access)
@@ -155,12 +158,21 @@ class Repository:
             return
         content = read_verified(source, descriptor, max_bytes=MAX_MANIFEST_BYTES)
         node = parse(content, descriptor.media_type, self._access.written(descriptor.digest))
-        answer = self._upstream.write(content, descriptor.media_type, descriptor.digest)
+        try:
+            self._write(Node(descriptor, content, node))
+        except RegistryError as error:
+            raise _about_foreign_layers(error, node) from error
         if len(self._written) >= _MOST_KEPT_MANIFESTS:
             self._written.clear()
         self._written[descriptor.digest] = content
-        if node.subject is not None and "OCI-Subject" not in answer.headers:
-            self._referrers.record(node.subject.digest, describe(Node(descriptor, content, node)))
+
+    def _write(self, node: Node) -> None:
+        subject = node.parsed.subject
+        # Of two that come at once, some registries (olareg 0.2) take both and list one: each waits for the other.
+        with nullcontext() if subject is None else self._writing:
+            answer = self._upstream.write(node.content, node.descriptor.media_type, node.descriptor.digest)
+            if subject is not None and "OCI-Subject" not in answer.headers:
+                self._referrers.record(subject.digest, describe(node))
 
     def tag(self, descriptor: Descriptor, name: str) -> None:
         """Make a tag stand for a manifest that is there; see :class:`~packhorse.oci.ports.ContentTarget`."""
@@ -189,6 +201,19 @@ class Repository:
             fail(last[0].server, what, failure, attempts)
 
         return Download(descriptor, offset, ask, self._access.exchange.attempts(), give_up)
+
+
+def _about_foreign_layers(error: RegistryError, node: Manifest | Index) -> RegistryError:
+    """Say of a refused manifest that it has layers which a registry may be set up not to take."""
+    foreign = [child for child in successors(node) if media_types.is_foreign_layer(child.media_type)]
+    if error.hint or not foreign:
+        return error
+    where = clean(", ".join(foreign[0].urls)) or "elsewhere"
+    hint = (
+        f"it has a foreign layer, which nodes fetch from {where} and many registries refuse to name; distribution's"
+        " takes what its setting validation.manifests.urls.allow matches"
+    )
+    return type(error)(error.message, hint=hint)
 
 
 class _TagList(msgspec.Struct, frozen=True):

@@ -24,10 +24,10 @@ class Referrers:
 
     Args:
         access: The repository.
-        writing: Held while a list is changed; shared by all who write to the same registry.
+        writing: Held while a list is changed; shared by all who write to the same repository.
     """
 
-    def __init__(self, access: Access, writing: threading.Lock) -> None:
+    def __init__(self, access: Access, writing: threading.RLock) -> None:
         self._access = access
         self._manifests = Manifests(access)
         self._upstream = Manifests(access.direct())

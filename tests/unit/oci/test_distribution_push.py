@@ -1,5 +1,6 @@
 """Writing to registries: nothing twice, mounts, one go or chunks, breaks, and sources that lie."""
 
+import contextlib
 import hashlib
 import threading
 
@@ -399,6 +400,32 @@ def test_a_manifest_without_its_parts_is_refused_by_the_registry(repository: Rep
         repository.push(image_in(source), source)
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_refused_manifest_with_foreign_layers_has_a_hint_about_them(
+    registry: Registry, repository: Repository, source: Source, status: int
+) -> None:
+    foreign = Descriptor(
+        media_type="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        digest=Digest.of(b"elsewhere"),
+        size=9,
+        urls=("https://images.example.com/layer",),
+    )
+    config = source.add(b"{}", "application/vnd.docker.container.image.v1+json")
+    node = Manifest(schema_version=2, media_type=media_types.DOCKER_MANIFEST, config=config, layers=(foreign,))
+    registry.faults.append(Fault("PUT .*/manifests/", faults.answer(status), times=-1))
+    with pytest.raises(RegistryError, match="could not write the manifest") as caught:
+        repository.push(source.add(canonical_json(node), media_types.DOCKER_MANIFEST), source)
+    assert "images.example.com" in (caught.value.hint or "")
+    assert "foreign" in (caught.value.hint or "")
+
+
+def test_a_refused_login_keeps_its_own_hint(registry: Registry, repository: Repository, source: Source) -> None:
+    registry.faults.append(Fault("PUT .*/manifests/", faults.answer(403), times=-1))
+    with pytest.raises(RegistryError) as caught:
+        push_image(repository, source)
+    assert "log in" in (caught.value.hint or "")
+
+
 def test_a_manifest_that_is_none_is_not_sent(registry: Registry, repository: Repository, source: Source) -> None:
     wrong = source.add(b"[]", media_types.OCI_MANIFEST)
     with pytest.raises(IntegrityError):
@@ -449,3 +476,27 @@ def test_many_referrers_at_once_are_all_listed(registry: Registry, client: Regis
     for thread in threads:
         thread.join()
     assert len(repository.referrers(image)) == 8
+
+
+def test_referrers_go_one_after_the_other_for_registries_that_lose_one_of_two(
+    registry: Registry, repository: Repository, source: Source
+) -> None:
+    image = push_image(repository, source)
+    both = threading.Barrier(2)
+    met: list[int] = []
+
+    def wait_for_another(handler: faults.FaultyHandler, _fault: Fault) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+            met.append(1)
+        handler.proceed()
+
+    registry.faults.append(Fault("PUT .*/manifests/", wait_for_another, times=-1))
+    sources = [Source(f"signature {number}".encode()) for number in range(2)]
+    threads = [threading.Thread(target=push_image, args=(repository, each, image)) for each in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert met == []
+    assert len(repository.referrers(image)) == 2
