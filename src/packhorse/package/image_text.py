@@ -40,6 +40,9 @@ _NO_HOSTS = frozenset(
 _NO_IMAGES = re.compile(r"\.(?:png|jpe?g|gif|svg|ico|webp|bmp|iso|img|qcow2|raw|vmdk|ova|vhdx?|gz|xz|zip|tar|html?)$")
 _TAINT_EFFECTS = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute"})
 _API_VERSION = re.compile(r"(?:^|/)v\d+(?:(?:alpha|beta)\d+)?$")
+_NUMBERS = re.compile(r"v?\d+(?:[.-]\d+)*(?:[.-](?:alpha|beta|rc)[.-]?\d*)?")
+"""Versions and dates: whoever writes only one where an image could stand means that."""
+
 _NO_VALUES = frozenset({"true", "false", "yes", "no", "null", "none", "auto", "default", "always", "never", "latest"})
 
 
@@ -61,7 +64,7 @@ def is_images_key(key: str) -> bool:
 def is_reference(text: str) -> bool:
     """Whether ``text``, in a place made for images, is one; ``nginx`` is, a URL or a picture's name is not."""
     lowered = text.lower()
-    if lowered in _NO_VALUES or lowered.isdigit() or _NO_IMAGES.search(lowered):
+    if lowered in _NO_VALUES or _NUMBERS.fullmatch(lowered) or _NO_IMAGES.search(lowered):
         return False
     try:
         reference = Reference.parse(text)
