@@ -30,6 +30,9 @@ _STEP_LISTS = frozenset({"steps", "sidecars", "containers", "initContainers", "e
 """Lists of containers in Tekton's tasks, Argo's workflows and everything that is shaped like a pod."""
 _STEPS = frozenset({"container", "script", "stepTemplate", "sidecar", "containerTemplate"})
 """Single containers in Argo's workflows and Tekton's tasks."""
+_DOCKER_IMAGE = "DockerImage"
+"""What OpenShift's image streams and builds call an image in a registry: ``{kind: DockerImage, name: nodejs:22}``."""
+
 _CONTAINER_FIELDS = frozenset({"image", "env", "command", "args"})
 
 
@@ -95,6 +98,9 @@ class TreeWalk:
         elif key in _STEPS and isinstance(tree.get("image"), str):
             yield from pod_images.container_hits(tree, path, "declared")
             used |= _CONTAINER_FIELDS
+        elif tree.get("kind") == _DOCKER_IMAGE and isinstance(name := tree.get("name"), str) and is_reference(name):
+            yield Hit("declared", path.key("name").text, name)
+            used.add("name")
         for joined in joined_parts(tree, is_image=is_image_key(key), is_listed=is_images_key(key)):
             if joined.key not in used:
                 yield Hit(certainty, path.key(joined.key).text, joined.reference)

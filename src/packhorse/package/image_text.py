@@ -18,7 +18,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = rf"(?:(?:{_LABEL}\.)+[a-z]{{2,24}}(?::\d{{2,5}})?|(?:{_LABEL}\.)*{_LABEL}:\d{{2,5}})"
 _IN_TEXT = re.compile(
-    rf"(?:(?<=[\s\"'`=,;|(\[{{<>])|(?<=docker://)|(?<=oci://)|^)"
+    rf"(?:(?<=[\s\"'`=,;|(\[{{<>])|(?<=docker://)|(?<=oci://)|(?<=registry://)|^)"
     rf"(?P<reference>(?P<host>{_HOST})/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?)"
     r"(?=$|[\s\"'`,;|)\]}<>\\])",

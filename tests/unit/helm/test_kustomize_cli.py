@@ -112,6 +112,19 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
         check_local(tmp_path / "package", tmp_path / "package")
 
 
+@pytest.mark.parametrize("text", ["a: [", "kind: Other\nname: a\n", "- 1\n"])
+def test_what_a_generator_is_made_of_is_for_kustomize_to_say(tmp_path: Path, text: str) -> None:
+    inline = "".join(f"      {line}\n" for line in text.splitlines())
+    write(tmp_path, {"kustomization.yaml": f"generators:\n  - g.yaml\n  - |\n{inline}      \n", "g.yaml": text})
+    check_local(tmp_path, tmp_path)
+
+
+def test_a_kustomization_outside_of_the_package_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"kustomization.yaml": "resources: []\n", "package/x": ""})
+    with pytest.raises(ConfigError, match="lies outside of the package's folder"):
+        check_local(tmp_path, tmp_path / "package")
+
+
 def test_bases_may_lead_to_each_other_once(tmp_path: Path) -> None:
     write(tmp_path, {"a/kustomization.yaml": "resources: [../b]\n", "b/kustomization.yaml": "resources: [../a]\n"})
     check_local(tmp_path / "a", tmp_path)
