@@ -58,7 +58,8 @@ def check_local(folder: Path, root: Path) -> None:
     """See that a kustomization and all that it is made of lie in ``root``.
 
     Raises:
-        ConfigError: It names something that would be fetched, that is not there, or that lies elsewhere.
+        ConfigError: It names something that would be fetched, that is not there, or that lies elsewhere; all such
+            places are listed.
     """
     real_root = root.resolve()
     start = folder.resolve()
@@ -66,31 +67,40 @@ def check_local(folder: Path, root: Path) -> None:
         raise ConfigError(f"kustomization {folder} lies outside of the package's folder {real_root}")
     queue = [start]
     seen: set[Path] = set()
+    failures: list[ConfigError] = []
     while queue:
-        current = queue.pop()
+        current = queue.pop(0)
         if current in seen:
             continue
         seen.add(current)
         if len(seen) > _MAX_FILES:
             raise ConfigError(f"kustomization {folder} is made of more than {_MAX_FILES} others")
-        queue += _nested(current, real_root)
+        queue += _nested(current, real_root, failures)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        shown = _shown(start, real_root)
+        raise ConfigError.summarise(f"{len(failures)} things keep kustomization {shown} from being built.", failures)
 
 
-def _nested(folder: Path, root: Path) -> Iterator[Path]:
+def _nested(folder: Path, root: Path, failures: list[ConfigError]) -> Iterator[Path]:
     shown = _shown(folder, root)
     name, tree = read_kustomization(folder, shown)
     path = posixpath.normpath(f"{shown}/{name}")
-    for chart in helm_charts(tree):
-        raise _chart_refusal(chart, path, folder, root)
+    failures += [_chart_refusal(chart, path, folder, root) for chart in helm_charts(tree)]
     for part in parts(tree):
-        target = _local_target(folder, path, part, root)
+        try:
+            target = _local_target(folder, path, part, root)
+        except ConfigError as error:
+            failures.append(error)
+            continue
         if target.is_dir():
             yield target
         elif part.field.startswith("generators["):
-            _check_generator(target, root)
+            failures += _generated_charts(target, root)
 
 
-def _check_generator(file: Path, root: Path) -> None:
+def _generated_charts(file: Path, root: Path) -> Iterator[ConfigError]:
     try:
         with file.open("rb") as stream:
             trees = list(yaml.compose_all(stream.read(_MAX_GENERATOR_BYTES), Loader=yaml.CSafeLoader))
@@ -98,7 +108,7 @@ def _check_generator(file: Path, root: Path) -> None:
         return  # kustomize says it better
     for tree in trees:
         for chart in helm_charts(tree):
-            raise _chart_refusal(chart, _shown(file, root), file.parent, root)
+            yield _chart_refusal(chart, _shown(file, root), file.parent, root)
 
 
 def _chart_refusal(chart: HelmChart, path: str, folder: Path, root: Path) -> ConfigError:
