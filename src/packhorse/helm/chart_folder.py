@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packhorse.base.errors import ConfigError
+from packhorse.base.errors import ConfigError, PackhorseError
 from packhorse.base.units import format_bytes
 from packhorse.helm.chart_archive import MAX_CHART_BYTES, pack, parse_metadata, unpack
 from packhorse.helm.chart_dependencies import Dependency, dependencies
@@ -78,6 +78,8 @@ class _Packer:
             return self.fetch(dependency)
         except ConfigError as error:
             raise ConfigError(f"{missing}: {error.message}", hint=error.hint) from error
+        except PackhorseError as error:
+            raise PackhorseError.summarise(f"{missing} and could not be fetched.", [error]) from error
 
 
 class _MustFetchError(Exception):
