@@ -169,8 +169,16 @@ class TreeWalk:
 
 
 def _hub(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
-    hub, tag = tree.get("hub"), tree.get("tag")
-    return [(hub.rstrip("/"), str(tag))] if isinstance(hub, str) and hub and isinstance(tag, str | int | float) else []
+    """The hub and the tag of a map; those of its ``global`` hold for all of it, as everywhere in Helm's values."""
+    for source in (tree, tree.get("global")):
+        if not isinstance(source, Mapping):
+            continue
+        hub, tag = source.get("hub"), source.get("tag")
+        if isinstance(hub, str) and hub and isinstance(tag, str | int | float) and tag:
+            variant = source.get("variant")
+            suffix = f"-{variant}" if isinstance(variant, str) and variant not in {"", "default"} else ""
+            return [(hub.rstrip("/"), f"{str(tag).removesuffix(suffix)}{suffix}")]
+    return []
 
 
 def _key_of_item(key: str, item: object) -> str:

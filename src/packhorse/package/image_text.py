@@ -43,7 +43,26 @@ _API_VERSION = re.compile(r"(?:^|/)v\d+(?:(?:alpha|beta)\d+)?$")
 _NUMBERS = re.compile(r"v?\d+(?:[.-]\d+)*(?:[.-](?:alpha|beta|rc)[.-]?\d*)?")
 """Versions and dates: whoever writes only one where an image could stand means that."""
 
-_NO_VALUES = frozenset({"true", "false", "yes", "no", "null", "none", "auto", "default", "always", "never", "latest"})
+_NO_VALUES = frozenset(
+    {
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "enabled",
+        "disabled",
+        "allowed",
+        "null",
+        "none",
+        "auto",
+        "default",
+        "always",
+        "never",
+        "latest",
+    }
+)
 
 
 def is_image_key(key: str) -> bool:
