@@ -5,6 +5,7 @@
     python -m corpus                                       # everything, into the cache, with a table
     python -m corpus make library shapes                   # some sets
     python -m corpus list
+    python -m corpus content
     python -m corpus demo --out DIR
     python -m corpus push DIR http://127.0.0.1:5000
     python -m corpus again shapes                          # make it a second time, and compare
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from corpus.again import differences
+from corpus.content import listing
 from corpus.errors import CorpusError
 from corpus.everything import make_all, platforms_of, table
 from corpus.layout import Layout
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
                 _make(asked.sets or list(SETS), workshop)
             case "list":
                 _list()
+            case "content":
+                print(*listing(), sep="\n")
             case "push":
                 for name in push(Layout(asked.layout), asked.registry):
                     print(name)
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, default=_CACHE, help="where packages, layers and images are kept")
     verbs = parser.add_subparsers(dest="what", metavar="WHAT")
     verbs.add_parser("list", help="list the sets and their images")
+    verbs.add_parser("content", help="list the charts, kustomizations and manifests, and what must be found in them")
     pushing = verbs.add_parser("push", help="push a layout to a registry, under HOST/PATH")
     pushing.add_argument("layout", type=Path)
     pushing.add_argument("registry", help="http://host:port")

@@ -21,14 +21,22 @@ from tests.support.registry import Registry
 
 HEAD = "apiVersion: packhorse.dev/v1alpha1\nkind: Package\nmetadata: {name: shop, version: 1.0.0}\n"
 HOSTS = ("docker.io", "example.com")
-"""Registries for which the one on loopback answers."""
+"""Registries for which the one on loopback answers, where a test names no others."""
+
+
+def stand_in(name: str) -> str:
+    """The repository that a registry or an image has in the one on loopback: a port can stand in none."""
+    return name.replace(":", "-")
 
 
 class Shop:
     """A package that is written piece by piece."""
 
-    def __init__(self, folder: Path, registry: Registry, programs: Programs | None = None) -> None:
+    def __init__(
+        self, folder: Path, registry: Registry, programs: Programs | None = None, hosts: tuple[str, ...] = HOSTS
+    ) -> None:
         self.folder = folder
+        self.hosts = hosts
         self.registry = registry
         self.programs = programs or Programs(git=Program(Path("/nowhere/git")))
 
@@ -59,7 +67,7 @@ class Shop:
         what = LockInput(
             folder=PackageFolder(self.folder), definition=loaded.digest, package=loaded.package, known=known, **settings
         )
-        mirrors = tuple(parse_mirror(f"{host}={self.registry.url}/{host}") for host in HOSTS)
+        mirrors = tuple(parse_mirror(f"{host}={self.registry.url}/{stand_in(host)}") for host in self.hosts)
         reach = RegistrySettings(mirrors=MirrorTable(mirrors, mirror_only=True), retry=RetryPolicy(tries=1))
         with open_workspace(self.folder, self.programs, reach) as workspace:
             yield what, workspace

@@ -1,6 +1,6 @@
 """Where charts come from: a folder or archive of the package, a chart repository, or an OCI registry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,7 @@ from packhorse.base.errors import ConfigError, IntegrityError
 from packhorse.base.program import private_folder
 from packhorse.base.units import format_bytes
 from packhorse.helm.chart_archive import MAX_CHART_BYTES, ChartArchive, unpack
+from packhorse.helm.chart_dependencies import Dependency
 from packhorse.helm.chart_folder import is_complete, pack_folder
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
@@ -17,10 +18,19 @@ from packhorse.oci.graph import read_verified
 from packhorse.oci.model import Descriptor, Manifest
 from packhorse.oci.ports import ContentSource, Resolver
 from packhorse.oci.reference import Reference
+from packhorse.package.chart_source import ChartSource, ChartSourceError
 from packhorse.package.lock import LockedChart
 from packhorse.package.model import ChartEntry
 
-__all__ = ["ChartContent", "ChartRepositories", "ChartSources", "NameSource", "OpenRepository", "chart_reference"]
+__all__ = [
+    "ChartContent",
+    "ChartRepositories",
+    "ChartSources",
+    "NameSource",
+    "OpenRepository",
+    "chart_reference",
+    "shown_folder",
+]
 
 OCI = "oci://"
 _REPOSITORIES = ("https://", "http://")
@@ -44,13 +54,6 @@ class ChartRepositories(Protocol):
             NetworkError: It could not be fetched.
         """
 
-    def fetch_dependencies(self, folder: Path, repositories: Sequence[str]) -> None:
-        """Download what a chart in a folder depends on into its ``charts/``.
-
-        Raises:
-            NetworkError: It could not be fetched.
-        """
-
 
 @dataclass(frozen=True, slots=True)
 class ChartContent:
@@ -69,9 +72,14 @@ class ChartContent:
         Returns:
             A path in the package's folder for a chart that lies there unpacked; else as Helm writes it.
         """
-        if self.locked.source.startswith((OCI, *_REPOSITORIES)) or self.locked.source.endswith(".tgz"):
-            return source
-        return f"{Path(self.locked.source).as_posix()}/{source.partition('/')[2]}"
+        return f"{shown_folder(self.locked)}/{source.partition('/')[2]}"
+
+
+def shown_folder(chart: LockedChart) -> str:
+    """Name the folder that a chart's files have for people: in the package, or the chart's own name as Helm has it."""
+    if chart.source.startswith((OCI, *_REPOSITORIES)) or chart.source.endswith(".tgz"):
+        return chart.chart
+    return Path(chart.source).as_posix()
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class ChartSources:
         """
         what = f"chart {entry.name} of component {component}"
         if entry.source.startswith(OCI):
-            return self._from_registry(component, entry, known)
+            return self._in_registry(component, entry, known)
         archive = self._remote(entry, what) if is_remote(entry.source) else self._local(entry.source, what)
         unpacked = unpack(archive, what)
         metadata = unpacked.metadata
@@ -160,26 +168,39 @@ class ChartSources:
                 limit = format_bytes(MAX_CHART_BYTES)
                 raise ConfigError(f"{what}: {source} is larger than {limit}, the most that Helm reads")
             return path.read_bytes()
-        fetch = None if self.repositories is None else self.repositories.fetch_dependencies
-        with private_folder("chart") as scratch:
-            return pack_folder(path, root=self.folder.path, scratch=scratch, fetch=fetch)
+        return pack_folder(path, root=self.folder.path, fetch=self._dependency)
+
+    def _dependency(self, dependency: Dependency) -> bytes:
+        what = f"chart {dependency.name}"
+        if not dependency.repository.startswith(OCI):
+            return self._pulled(dependency.repository, dependency.name, dependency.version or None, what)
+        try:
+            entry = ChartEntry(
+                name=dependency.name, source=f"{dependency.repository}/{dependency.name}", version=dependency.version
+            )
+            source = ChartSource.of(entry)
+        except ChartSourceError as error:
+            if error.key != "version":
+                raise
+            raise ConfigError(
+                f"{dependency.version or 'any'} is a range of versions, and there is no Chart.lock that says which one",
+                hint="write the exact version in Chart.yaml, or have helm dependency update write Chart.lock",
+            ) from error
+        return self._from_registry(Reference.parse(f"{source.location}:{_tag(source.version)}"), None, what)[1]
 
     def _remote(self, entry: ChartEntry, what: str) -> bytes:
-        if self.repositories is None:
-            raise ConfigError(f"{what}: {entry.source} needs the helm program", hint="install Helm 3.14 or newer")
-        with private_folder("chart") as into:
-            archive = self.repositories.pull(entry.source, entry.chart or entry.name, entry.version, into)
-            return archive.read_bytes()
+        return self._pulled(entry.source, entry.chart or entry.name, entry.version, what)
 
-    def _from_registry(self, component: str, entry: ChartEntry, known: LockedChart | None) -> ChartContent:
+    def _pulled(self, repository: str, chart: str, version: str | None, what: str) -> bytes:
+        if self.repositories is None:
+            raise ConfigError(f"{what}: {repository} needs the helm program", hint="install Helm 3.14 or newer")
+        with private_folder("chart") as into:
+            return self.repositories.pull(repository, chart, version, into).read_bytes()
+
+    def _in_registry(self, component: str, entry: ChartEntry, known: LockedChart | None) -> ChartContent:
         what = f"chart {entry.name} of component {component}"
-        if self.registry is None:
-            raise ConfigError(f"{what}: {entry.source} can't be fetched here")
-        reference = chart_reference(entry)
-        source = self.registry(reference.name)
-        target = str(known.digest) if known is not None else reference.target
-        descriptor = source.resolve(target)
-        archive = _chart_layer(source, descriptor, what)
+        digest = known.digest if known is not None else None
+        descriptor, archive = self._from_registry(chart_reference(entry), digest, what)
         unpacked = unpack(archive, what)
         locked = LockedChart(
             component=component,
@@ -192,6 +213,13 @@ class ChartSources:
             media_type=descriptor.media_type,
         )
         return ChartContent(locked, archive, unpacked)
+
+    def _from_registry(self, reference: Reference, digest: Digest | None, what: str) -> tuple[Descriptor, bytes]:
+        if self.registry is None:
+            raise ConfigError(f"{what}: {OCI}{reference.name} can't be fetched here")
+        source = self.registry(reference.name)
+        descriptor = source.resolve(str(digest or reference.target))
+        return descriptor, _chart_layer(source, descriptor, what)
 
 
 def is_remote(source: str) -> bool:
@@ -208,7 +236,11 @@ def chart_reference(entry: ChartEntry) -> Reference:
     text = entry.source.removeprefix(OCI)
     if entry.version is None and "@" not in text and ":" not in text.rpartition("/")[2]:
         raise ConfigError(f"chart {entry.name}: {entry.source} needs a version: version: 1.2.3")
-    return Reference.parse(text if entry.version is None else f"{text}:{entry.version.replace('+', '_')}")
+    return Reference.parse(text if entry.version is None else f"{text}:{_tag(entry.version)}")
+
+
+def _tag(version: str) -> str:
+    return version.replace("+", "_")
 
 
 def _chart_layer(source: ContentSource, descriptor: Descriptor, what: str) -> bytes:

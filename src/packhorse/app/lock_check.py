@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from packhorse.app.chart_sources import shown_folder
 from packhorse.app.lock import LockInput, locked_files
 from packhorse.app.lock_finds import Discovered, Discovery
 from packhorse.app.lock_resolver import is_kept, wanted_artifacts
@@ -83,7 +84,7 @@ def _remote_chart(source: str, version: str | None) -> str:
 def _images(lock: Lock, wanted: Wanted, discovered: Discovered) -> Iterator[str]:
     known = {image.name: image for image in lock.images}
     fetched = tuple(
-        f"{chart.chart}/" for chart in lock.charts if (chart.component, chart.name) in set(discovered.skipped)
+        f"{shown_folder(chart)}/" for chart in lock.charts if (chart.component, chart.name) in set(discovered.skipped)
     )
     for image in wanted.images:
         before = known.pop(image.name, None)

@@ -1,31 +1,26 @@
 """Everything that a package renders to, and the images found in it."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from packhorse.app.chart_rendering import ChartRendering, Fill
 from packhorse.app.chart_sources import ChartContent, ChartSources
 from packhorse.app.package_folder import PackageFolder, plain
 from packhorse.base.errors import ConfigError
 from packhorse.base.events import Reporter
 from packhorse.base.program import private_folder
-from packhorse.helm.model import RenderRequest
 from packhorse.helm.ports import ChartRenderer, KustomizeBuilder
 from packhorse.oci.digest import Digest
 from packhorse.package.discovery import ImageFind, chart_annotation_finds, discover
-from packhorse.package.kubernetes_objects import SourcedObject, objects_of, read_documents, read_objects
+from packhorse.package.kubernetes_objects import SourcedObject, objects_of, read_documents
 from packhorse.package.lock import Found, Lock, LockedChart, LockedRendering
 from packhorse.package.model import ChartEntry, Component, Package
 from packhorse.package.resource_schemas import Schemas
-from packhorse.package.yaml_document import load_all, load_mapping
+from packhorse.package.yaml_document import load_all
 
-__all__ = ["Discovered", "Discovery", "Fill", "FoundImage", "Tools"]
+__all__ = ["Discovered", "Discovery", "FoundImage", "Tools"]
 
 _HELM_HINT = "put helm 3.14 or newer on PATH, name it in PACKHORSE_HELM, or install packhorse[helm-sdk]"
-
-Fill = Callable[[Any, str], Any]
-"""Puts values in the place of ``${var.NAME}`` in a decoded YAML document, given the file that it is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +47,7 @@ class Discovered:
         skipped: Charts that were left out, because they would have to be fetched.
         values_sets: How many charts' sets of values were rendered, a chart's own values counted as one.
         objects: How many objects stand in manifests and kustomizations.
+        not_upgraded: Why charts could be rendered as they are installed, and not as they are upgraded.
     """
 
     charts: tuple[LockedChart, ...]
@@ -60,6 +56,7 @@ class Discovered:
     skipped: tuple[tuple[str, str], ...] = ()
     values_sets: int = 0
     objects: int = 0
+    not_upgraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +77,28 @@ class _Gathering:
         self.renderings: list[LockedRendering] = []
         self.batches: list[_Batch] = []
         self.annotated: list[tuple[str, ImageFind]] = []
+        self.not_upgraded: list[str] = []
 
     def add_chart(
         self, component: Component, entry: ChartEntry, content: ChartContent, renderer: ChartRenderer
     ) -> None:
         self.charts.append(content.locked)
-        for metadata in content.unpacked.charts():
-            where = content.shown(f"{content.locked.chart}/Chart.yaml")
-            finds = chart_annotation_finds(metadata.annotations, where)
+        what = f"chart {entry.name} of component {component.name}"
+        for place, metadata in content.unpacked.charts():
+            finds = chart_annotation_finds(
+                metadata.annotations, content.shown(f"{content.locked.chart}/{place}Chart.yaml")
+            )
             self.annotated += [(component.name, find) for find in finds]
         with private_folder("chart") as scratch:
             archive = scratch / f"{content.locked.chart}.tgz"
             archive.write_bytes(content.archive)
-            for name, files in {"": (), **entry.values_sets}.items():
-                request = RenderRequest(
-                    release=entry.release or entry.name,
-                    namespace=entry.namespace,
-                    chart=archive,
-                    values=tuple(self._values(entry, path) for path in (*entry.values, *files)),
-                    kube_version=self.package.kubernetes.version,
-                    api_versions=self.package.kubernetes.api_versions,
-                )
-                self._add_rendering(component, entry, content, renderer, (request, name))
+            kubernetes = self.package.kubernetes
+            rendering = ChartRendering(self.folder, entry, content, archive, kubernetes, self.fill, what)
+            differs = rendering.differs_on_upgrade()
+            for name in ("", *entry.values_sets):
+                items = rendering.objects(renderer, name)
+                upgraded = self._upgraded(rendering, renderer, name) if differs else ()
+                self.batches.append(_Batch(component.name, (*items, *upgraded), name))
 
     def add_manifests(self, component: Component) -> None:
         for entry in component.manifests:
@@ -143,29 +140,13 @@ class _Gathering:
                     seen.add(key)
                     yield _found(find, batch.component, batch.values)
 
-    def _values(self, entry: ChartEntry, path: str) -> bytes:
-        written = load_mapping(self.folder.read(path, f"values of chart {entry.name}"), path)
-        return json.dumps(self.fill(written, path), ensure_ascii=False).encode()
-
-    def _add_rendering(
-        self,
-        component: Component,
-        entry: ChartEntry,
-        content: ChartContent,
-        renderer: ChartRenderer,
-        named: tuple[RenderRequest, str],
-    ) -> None:
-        request, name = named
+    def _upgraded(self, rendering: ChartRendering, renderer: ChartRenderer, name: str) -> tuple[SourcedObject, ...]:
         try:
-            rendering = renderer.render(request)
+            return rendering.objects(renderer, name, is_upgrade=True)
         except ConfigError as error:
-            of_set = f" with the values {name}" if name else ""
-            message = f"chart {entry.name} of component {component.name}{of_set}: {error.message}"
-            raise ConfigError(message, hint=error.hint) from error
-        items: list[SourcedObject] = []
-        for document in rendering.documents:
-            items += read_objects(document.text, content.shown(document.source))
-        self.batches.append(_Batch(component.name, tuple(items), name))
+            # Many charts refuse to be upgraded without the passwords of the first installation.
+            self.not_upgraded.append(error.message)
+            return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +187,7 @@ class Discovery:
             skipped=tuple(skipped),
             values_sets=renderings,
             objects=sum(len(batch.items) for batch in gathering.batches[renderings:]),
+            not_upgraded=tuple(gathering.not_upgraded),
         )
 
     def _charts(

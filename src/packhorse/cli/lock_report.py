@@ -43,6 +43,7 @@ def lock_data(path: Path, result: LockResult, *, changed: bool) -> dict[str, obj
         "unused": result.unused,
         "partial": [{"name": name, "missing": platforms} for name, platforms in result.missing],
         "passedOver": [{"reference": find.reference, "found": find.found} for find in result.passed_over],
+        "notUpgraded": result.discovered.not_upgraded,
         "resolved": result.resolved,
         "blobs": result.blobs,
         "totalBytes": result.total_bytes,
@@ -66,6 +67,8 @@ def _remarks(result: LockResult) -> Iterator[str]:
     for find in result.passed_over:
         where = described(find.found)
         yield f"  passed over  {find.reference}: it depends on a variable without a default ({where})"
+    for reason in result.discovered.not_upgraded:
+        yield f"  not as an upgrade  {reason.splitlines()[0]}"
     for name in result.unused:
         yield f"  unused  {name} is listed, and nothing in the package asks for it"
     for name, platforms in result.missing:

@@ -10,7 +10,7 @@ import posixpath
 import re
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ _TEXTS = frozenset(
     {"apiVersion", "appVersion", "description", "home", "icon", "kubeVersion", "name", "type", "version"}
 )
 _MAX_ENTRIES = 20_000
+_MAX_NESTING = 8
 _BLOCK = 512
 _STORED_MAX = 0xFFFF
 _NAME_BYTES = 100
@@ -56,11 +57,25 @@ class ChartArchive:
     metadata: ChartMetadata
     files: Mapping[str, bytes] = field(repr=False)
 
-    def charts(self) -> tuple[ChartMetadata, ...]:
-        """Return what the chart and every unpacked chart within it say of themselves."""
-        names = sorted(path for path in self.files if posixpath.basename(path) == "Chart.yaml")
-        within = [path for path in names if path != "Chart.yaml" and _is_subchart(path)]
-        return (self.metadata, *(parse_metadata(self.files[path], path) for path in within))
+    def charts(self) -> Iterator[tuple[str, ChartMetadata]]:
+        """Yield what the chart and every chart within it, packed or not, say of themselves.
+
+        Each comes with its place, as Helm names it: empty for the chart itself, ``charts/redis/`` for one within it.
+
+        Raises:
+            ConfigError, IntegrityError: One within it is none.
+        """
+        for path, content in self.everything():
+            if posixpath.basename(path) == "Chart.yaml" and _is_subchart(path):
+                yield path.removesuffix("Chart.yaml"), parse_metadata(content, path)
+
+    def everything(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every file with its path, and those of packed charts within it as if they were unpacked.
+
+        Raises:
+            ConfigError, IntegrityError: A packed chart is none, or they are packed into each other too deep.
+        """
+        yield from _unpacked_files(self.files, "", 0)
 
 
 def unpack(content: bytes, where: str) -> ChartArchive:
@@ -138,6 +153,18 @@ def chart_config(archive: bytes) -> dict[str, object]:
     content = unpack(archive, "chart").files["Chart.yaml"]
     tree = yaml.load(content, Loader=_ConfigLoader)  # noqa: S506 - a safe loader
     return {key: str(value) if key in _TEXTS else value for key, value in tree.items()}
+
+
+def _unpacked_files(files: Mapping[str, bytes], prefix: str, depth: int) -> Iterator[tuple[str, bytes]]:
+    if depth > _MAX_NESTING:
+        raise ConfigError(f"{prefix} lies in too many charts that are packed into each other")
+    for path, content in sorted(files.items()):
+        folder, _, name = path.rpartition("/")
+        if name.endswith(".tgz") and folder.rpartition("/")[2] == "charts" and _is_subchart(f"{folder}/x/Chart.yaml"):
+            inner = unpack(content, f"{prefix}{path}")
+            yield from _unpacked_files(inner.files, f"{prefix}{folder}/{inner.metadata.name}/", depth + 1)
+        else:
+            yield f"{prefix}{path}", content
 
 
 def _is_subchart(path: str) -> bool:

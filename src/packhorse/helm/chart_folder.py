@@ -5,40 +5,29 @@ that ``charts/`` has are taken as they are; ``file://`` ones that it lacks are p
 it lacks are fetched, into a copy: the author's folder is never written to.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from packhorse.base.errors import ConfigError
-from packhorse.base.program import private_folder
+from packhorse.base.errors import ConfigError, PackhorseError
 from packhorse.base.units import format_bytes
 from packhorse.helm.chart_archive import MAX_CHART_BYTES, pack, parse_metadata, unpack
+from packhorse.helm.chart_dependencies import Dependency, dependencies
 from packhorse.helm.ignore_rules import IgnoreRules
 
-__all__ = ["FetchDependencies", "is_complete", "pack_folder"]
+__all__ = ["FetchDependency", "is_complete", "pack_folder"]
 
-FetchDependencies = Callable[[Path, Sequence[str]], None]
-"""Fetches what the chart in a folder depends on into its ``charts/``, given the repositories' URLs:
-:meth:`packhorse.helm.cli_helm.CliHelm.fetch_dependencies`."""
+FetchDependency = Callable[[Dependency], bytes]
+"""Fetches the archive of a chart that another depends on, from its repository or registry."""
 
 _MAX_NESTING = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Dependency:
-    name: str
-    version: str
-    repository: str
+_NAMED_REPOSITORY = ("@", "alias:")
 
 
 @dataclass(frozen=True, slots=True)
 class _Packer:
     root: Path
-    fetch: FetchDependencies | None
-    scratch: Path
+    fetch: FetchDependency | None
     trail: tuple[Path, ...] = field(default=())
 
     def pack(self, folder: Path) -> bytes:
@@ -46,7 +35,7 @@ class _Packer:
         if real in self.trail or len(self.trail) >= _MAX_NESTING:
             names = " → ".join(path.name for path in (*self.trail, real))
             raise ConfigError(f"chart {folder.name} depends on itself, or too deep: {names}")
-        packer = _Packer(self.root, self.fetch, self.scratch, (*self.trail, real))
+        packer = _Packer(self.root, self.fetch, (*self.trail, real))
         files = dict(_read_files(real, self.root.resolve(), folder))
         if "Chart.yaml" not in files:
             raise ConfigError(f"{folder} is not a chart: it has no Chart.yaml")
@@ -56,57 +45,59 @@ class _Packer:
 
     def add_missing(self, folder: Path, files: dict[str, bytes]) -> None:
         present = _vendored(files)
-        remote = []
-        for dependency in _dependencies(files, folder):
-            if dependency.name in present:
-                continue
-            if dependency.repository.startswith("file://"):
-                content = self.pack(folder / dependency.repository.removeprefix("file://"))
-                version = unpack(content, dependency.name).metadata.version
-                files[f"charts/{dependency.name}-{version}.tgz"] = content
-            elif dependency.repository:
-                remote.append(dependency)
-            else:
-                raise ConfigError(f"chart {folder.name} depends on {dependency.name}, which is not in its charts/")
-        if remote:
-            files.update(self._fetched(folder, files, remote))
+        where = _shown(folder, self.root)
+        # One chart may be there twice, under two aliases.
+        for dependency in dict.fromkeys(dependencies(files, where)):
+            if dependency.name not in present:
+                content = self._archive(dependency, folder, where)
+                found = unpack(content, dependency.name).metadata
+                if found.name != dependency.name:
+                    there = f"{dependency.repository} has {found.name} there"
+                    raise ConfigError(f"chart {where} depends on {dependency.name}, and {there}")
+                files[f"charts/{found.name}-{found.version}.tgz"] = content
 
-    def _fetched(
-        self, folder: Path, files: Mapping[str, bytes], remote: Sequence[_Dependency]
-    ) -> Iterator[tuple[str, bytes]]:
-        names = ", ".join(dependency.name for dependency in remote)
-        if self.fetch is None:
+    def _archive(self, dependency: Dependency, folder: Path, where: str) -> bytes:
+        missing = f"chart {where} depends on {dependency.name}, which is not in its charts/"
+        if dependency.repository.startswith("file://"):
+            beside = folder / dependency.repository.removeprefix("file://")
+            if not beside.is_dir():
+                raise ConfigError(f"{missing} and not at {dependency.repository}", hint=f"look at {where}/Chart.yaml")
+            return self.pack(beside)
+        if not dependency.repository:
             raise ConfigError(
-                f"chart {folder.name} depends on {names}, missing in its charts/",
-                hint=f"run helm dependency build {folder.name}",
+                missing, hint=f"copy it to {where}/charts/{dependency.name}, or give its repository in Chart.yaml"
             )
-        copy = self.scratch / f"dependencies-{len(self.trail)}" / folder.name
-        for path, content in files.items():
-            target = copy / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        self.fetch(copy, sorted({d.repository for d in remote if d.repository.startswith(("https://", "http://"))}))
-        present = _vendored(files)
-        for archive in sorted((copy / "charts").glob("*.tgz")):
-            if archive.name not in {path.rpartition("/")[2] for path in files}:
-                content = archive.read_bytes()
-                if unpack(content, archive.name).metadata.name not in present:
-                    yield f"charts/{archive.name}", content
+        if dependency.repository.startswith(_NAMED_REPOSITORY):
+            raise ConfigError(
+                f"{missing}; {dependency.repository} is a repository that only the Helm of somebody else knows",
+                hint=f"write its URL in {where}/Chart.yaml; helm repo list shows it",
+            )
+        if self.fetch is None:
+            raise ConfigError(missing, hint=f"run helm dependency build {where}")
+        try:
+            return self.fetch(dependency)
+        except ConfigError as error:
+            raise ConfigError(f"{missing}: {error.message}", hint=error.hint) from error
+        except PackhorseError as error:
+            raise PackhorseError.summarise(f"{missing} and could not be fetched.", [error]) from error
 
 
-def pack_folder(folder: Path, *, root: Path, scratch: Path, fetch: FetchDependencies | None = None) -> bytes:
+class _MustFetchError(Exception):
+    """Something would have to be fetched."""
+
+
+def pack_folder(folder: Path, *, root: Path, fetch: FetchDependency | None = None) -> bytes:
     """Pack the chart in ``folder``; the same files give the same bytes on any machine.
 
     Args:
         root: Everything that is read must lie in this folder, wherever links and ``file://`` lead.
-        scratch: A private, writable folder for copies of charts whose dependencies must be fetched.
         fetch: None refuses charts whose dependencies would have to be fetched.
 
     Raises:
         ConfigError: It is no chart, lacks a dependency, is too large, or leads out of ``root``.
-        NetworkError: A dependency could not be fetched.
+        NetworkError, RegistryError: A dependency could not be fetched.
     """
-    return _Packer(root, fetch, scratch).pack(folder)
+    return _Packer(root, fetch).pack(folder)
 
 
 def is_complete(folder: Path, *, root: Path) -> bool:
@@ -115,14 +106,21 @@ def is_complete(folder: Path, *, root: Path) -> bool:
     Raises:
         ConfigError: It is no chart.
     """
-    with private_folder("chart") as scratch:
-        missing: list[Path] = []
 
-        def note(copy: Path, _repositories: Sequence[str]) -> None:
-            missing.append(copy)
+    def refuse(_dependency: Dependency) -> bytes:
+        raise _MustFetchError
 
-        pack_folder(folder, root=root, scratch=scratch, fetch=note)
-        return not missing
+    try:
+        pack_folder(folder, root=root, fetch=refuse)
+    except _MustFetchError:
+        return False
+    return True
+
+
+def _shown(folder: Path, root: Path) -> str:
+    """A folder as people name it in the package."""
+    real = root.resolve()
+    return folder.relative_to(real).as_posix() if folder.is_relative_to(real) and folder != real else folder.name
 
 
 def _read_files(folder: Path, root: Path, shown: Path) -> Iterator[tuple[str, bytes]]:
@@ -176,23 +174,4 @@ def _vendored(files: Mapping[str, bytes]) -> set[str]:
             found.add(parse_metadata(content, path).name)
         elif len(parts) == 2 and path.endswith(".tgz"):  # noqa: PLR2004 - charts/NAME.tgz
             found.add(unpack(content, path).metadata.name)
-    return found
-
-
-def _dependencies(files: Mapping[str, bytes], folder: Path) -> list[_Dependency]:
-    found = []
-    for path in ("Chart.yaml", "requirements.yaml"):
-        if path not in files:
-            continue
-        try:
-            tree: Any = yaml.load(files[path], Loader=yaml.CBaseLoader)  # noqa: S506 - BaseLoader makes strings only
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{folder / path} is not YAML: {error}") from error
-        listed = tree.get("dependencies") if isinstance(tree, dict) else None
-        for entry in listed if isinstance(listed, list) else []:
-            if not isinstance(entry, dict) or not entry.get("name"):
-                raise ConfigError(f"{folder / path}: a dependency without a name")
-            found.append(
-                _Dependency(str(entry["name"]), str(entry.get("version") or ""), str(entry.get("repository") or ""))
-            )
     return found

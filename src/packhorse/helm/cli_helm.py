@@ -5,7 +5,6 @@ the user's Helm (repositories, plugins, credentials) plays a part or is written.
 list: they reach Helm as files in memory.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -138,25 +137,6 @@ class CliHelm:
             raise _fetch_error(f"could not fetch chart {chart} {version or ''} from {source}", outcome)
         return archives[0]
 
-    def fetch_dependencies(self, folder: Path, repositories: Sequence[str]) -> None:
-        """Download what ``Chart.yaml`` in ``folder`` depends on into its ``charts/``.
-
-        Args:
-            folder: A chart that may be written to.
-            repositories: URLs of the chart repositories among its dependencies.
-
-        Raises:
-            NetworkError: It could not be fetched.
-        """
-        trusted = {} if self.ca_file is None else {"caFile": str(self.ca_file.resolve())}
-        listed = [{"name": f"repository-{n}", "url": url, **trusted} for n, url in enumerate(repositories)]
-        config = json.dumps({"apiVersion": "", "repositories": listed})
-        outcome = self._run(
-            ["dependency", "build", str(folder)], timeout_seconds=_FETCH_SECONDS, network=True, repositories=config
-        )
-        if outcome.status:
-            raise _fetch_error(f"could not fetch the dependencies of chart {folder.name}", outcome)
-
     def _run(
         self,
         arguments: Sequence[str],
@@ -164,12 +144,9 @@ class CliHelm:
         *,
         timeout_seconds: float,
         network: bool = False,
-        repositories: str = "",
     ) -> Outcome:
         _ = self.version
         with _home() as home, secret_files(values, Path(home["HOME"])) as (paths, fds):
-            if repositories:
-                Path(home["HELM_REPOSITORY_CONFIG"]).write_text(repositories, encoding="utf-8")
             proxies = helm_messages.proxies(self.program.environment) if network else NO_NETWORK
             outcome = self.program.run(
                 [*arguments, *_values_flags(paths)],

@@ -6,27 +6,26 @@ is what lies outside of the package. The program itself then runs without a netw
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from packhorse.base.errors import ConfigError
 from packhorse.base.program import NO_NETWORK, Program, private_folder
+from packhorse.helm.kustomization_file import HelmChart, Part, helm_charts, parts, read_kustomization
 
 __all__ = ["CliKustomize", "check_local"]
 
-_FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _TIMEOUT_SECONDS = 120.0
 _MAX_FILES = 2_000
+_MAX_GENERATOR_BYTES = 1_000_000
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://|^git::|^[^/@]+@[^/:]+:|^(?:www\.)?(?:github|gitlab|bitbucket)\.|[?&]ref=")
-_FOLDERS_OR_FILES = ("resources", "bases", "components", "generators", "transformers", "validators")
-_FILES = ("crds", "configurations", "patchesStrategicMerge")
-_WITH_PATH = ("patches", "patchesJson6902", "replacements")
-_GENERATORS = ("configMapGenerator", "secretGenerator")
-_HELM = ("helmCharts", "helmChartInflationGenerator", "helmGlobals")
+_ONE_FILE = re.compile(r"^https?://(?![^?]*//)[^?]*\.(?:ya?ml|json)$")
+_PLUGINS = re.compile(r"external plugins disabled|unable to load external plugin", re.IGNORECASE)
+
+_NO_PLUGINS = "plugins and functions are not run: build it yourself, and list what comes of it under manifests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,9 @@ class CliKustomize:
             environment = {"HOME": str(home), "PATH": str(home), "KUBECONFIG": str(home / "none"), **NO_NETWORK}
             outcome = self.program.run(arguments, timeout_seconds=_TIMEOUT_SECONDS, environment=environment)
         if outcome.status:
-            reason = outcome.stderr.removeprefix("error: ").removeprefix("Error: ")
-            raise ConfigError(f"building kustomization {folder}: {reason}")
+            reason = outcome.stderr.removeprefix("error: ").removeprefix("Error: ").replace(f"{root.resolve()}/", "")
+            hint = _NO_PLUGINS if _PLUGINS.search(reason) else None
+            raise ConfigError(f"building kustomization {_shown(folder.resolve(), root.resolve())}: {reason}", hint=hint)
         return outcome.stdout
 
 
@@ -58,98 +58,111 @@ def check_local(folder: Path, root: Path) -> None:
     """See that a kustomization and all that it is made of lie in ``root``.
 
     Raises:
-        ConfigError: It names something that would be fetched, that is not there, or that lies elsewhere.
+        ConfigError: It names something that would be fetched, that is not there, or that lies elsewhere; all such
+            places are listed.
     """
     real_root = root.resolve()
-    queue = [folder.resolve()]
+    start = folder.resolve()
+    if not start.is_relative_to(real_root):
+        raise ConfigError(f"kustomization {folder} lies outside of the package's folder {real_root}")
+    queue = [start]
     seen: set[Path] = set()
+    failures: list[ConfigError] = []
     while queue:
-        current = queue.pop()
+        current = queue.pop(0)
         if current in seen:
             continue
         seen.add(current)
         if len(seen) > _MAX_FILES:
             raise ConfigError(f"kustomization {folder} is made of more than {_MAX_FILES} others")
-        _check_within(current, real_root, folder)
-        queue += _nested(current, real_root)
+        queue += _nested(current, real_root, failures)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        shown = _shown(start, real_root)
+        raise ConfigError.summarise(f"{len(failures)} things keep kustomization {shown} from being built.", failures)
 
 
-def _nested(folder: Path, root: Path) -> Iterator[Path]:
-    path = _kustomization_file(folder)
-    try:
-        tree: Any = yaml.load(path.read_bytes(), Loader=yaml.CBaseLoader)  # noqa: S506 - BaseLoader makes strings only
-    except (yaml.YAMLError, OSError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{path}: expected a mapping")
-    for key in _HELM:
-        if key in tree:
-            raise ConfigError(
-                f"{path}: {key} has kustomize fetch and render a chart",
-                hint="list the chart under charts in packhorse.yaml, so that it is carried and deployed as a chart",
-            )
-    for field, entry in _entries(tree):
-        if "\n" in entry:
-            continue  # an inline patch, transformer or generator
-        target = _local_target(path, field, entry, root)
+def _nested(folder: Path, root: Path, failures: list[ConfigError]) -> Iterator[Path]:
+    shown = _shown(folder, root)
+    name, tree = read_kustomization(folder, shown)
+    path = posixpath.normpath(f"{shown}/{name}")
+    failures += [_chart_refusal(chart, path, folder, root) for chart in helm_charts(tree)]
+    for part in parts(tree):
+        try:
+            target = _local_target(folder, path, part, root)
+        except ConfigError as error:
+            failures.append(error)
+            continue
         if target.is_dir():
             yield target
+        elif part.field.startswith("generators["):
+            failures += _generated_charts(target, root)
 
 
-def _entries(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key in (*_FOLDERS_OR_FILES, *_FILES):
-        for number, entry in enumerate(_list(tree.get(key))):
-            yield f"{key}[{number}]", str(entry)
-    for key in _WITH_PATH:
-        for number, entry in enumerate(_list(tree.get(key))):
-            if isinstance(entry, Mapping) and entry.get("path"):
-                yield f"{key}[{number}].path", str(entry["path"])
-    for key in _GENERATORS:
-        for number, generator in enumerate(_list(tree.get(key))):
-            yield from _generator_files(f"{key}[{number}]", generator)
-    openapi = tree.get("openapi")
-    if isinstance(openapi, Mapping) and openapi.get("path"):
-        yield "openapi.path", str(openapi["path"])
+def _generated_charts(file: Path, root: Path) -> Iterator[ConfigError]:
+    try:
+        with file.open("rb") as stream:
+            trees = list(yaml.compose_all(stream.read(_MAX_GENERATOR_BYTES), Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, OSError):
+        return  # kustomize says it better
+    for tree in trees:
+        for chart in helm_charts(tree):
+            yield _chart_refusal(chart, _shown(file, root), file.parent, root)
 
 
-def _generator_files(field: str, generator: object) -> Iterator[tuple[str, str]]:
-    if not isinstance(generator, Mapping):
-        return
-    for entry in _list(generator.get("files")):
-        yield f"{field}.files", str(entry).rpartition("=")[2]
-    for entry in [*_list(generator.get("envs")), generator.get("env")]:
-        if entry:
-            yield f"{field}.envs", str(entry)
+def _chart_refusal(chart: HelmChart, path: str, folder: Path, root: Path) -> ConfigError:
+    """Refuse a chart: kustomize needs a Helm of version 3 for it, and would fetch what it does not find."""
+    home = folder / chart.home / chart.name
+    is_here = bool(chart.name) and home.is_dir() and home.resolve().is_relative_to(root)
+    named = f"chart {chart.name} {chart.version}".strip()
+    if is_here:
+        does, source = f"render the {named}", _shown(home.resolve(), root)
+    else:
+        does = f"fetch the {named} from {chart.repository}" if chart.repository else f"render the {named}"
+        source = chart.repository
+        if source.startswith("oci://"):
+            source = f"{source.rstrip('/')}/{chart.name}"
+    told = [f"name: {chart.release or chart.name}", f"source: {source or 'charts/' + chart.name}"]
+    if not is_here and chart.repository:
+        told += [f"chart: {chart.name}"] if chart.release and not source.startswith("oci://") else []
+        told += [f"version: {chart.version or '1.2.3'}"]
+    return ConfigError(
+        f"{path}:{chart.line}: {chart.field} has kustomize {does}; Packhorse carries and deploys charts as charts",
+        hint=f"take it out, and list it under charts of the component: {{{', '.join(told)}}}",
+    )
 
 
-def _local_target(path: Path, field: str, entry: str, root: Path) -> Path:
-    target = path.parent / entry
+def _local_target(folder: Path, path: str, part: Part, root: Path) -> Path:
+    where, entry = f"{path}:{part.line}: {part.field}", part.text
+    target = folder / entry
     if _REMOTE.search(entry) or (not target.exists() and "." in entry.partition("/")[0].strip(".") and "//" in entry):
-        raise ConfigError(
-            f"{path}: {field} is {entry}, which would be fetched from the network",
-            hint="copy it into the package's folder and name it by its path",
-        )
+        raise _remote_refusal(where, entry)
     if posixpath.isabs(entry):
-        raise ConfigError(f"{path}: {field} is the absolute path {entry}; paths in a package are relative")
-    if not target.exists():
-        raise ConfigError(f"{path}: {field}: {entry} does not exist")
+        raise ConfigError(f"{where} is the absolute path {entry}; paths in a package are relative")
     real = target.resolve()
-    _check_within(real, root, path)
+    if not real.is_relative_to(root):
+        raise ConfigError(
+            f"{where} is {entry}, which leads outside of the package's folder",
+            hint="copy it into the package's folder, or put packhorse.yaml into a folder above both",
+        )
+    if not target.exists():
+        raise ConfigError(f"{where}: {entry} does not exist")
     return real
 
 
-def _check_within(real: Path, root: Path, named_by: Path) -> None:
-    if not real.is_relative_to(root):
-        raise ConfigError(f"{named_by} leads to {real}, outside of the package's folder {root}")
+def _remote_refusal(where: str, entry: str) -> ConfigError:
+    if _ONE_FILE.match(entry):
+        return ConfigError(
+            f"{where} is {entry}, which would be fetched from the network",
+            hint="download it into the package's folder, and name it by its path",
+        )
+    return ConfigError(
+        f"{where} is {entry}, which would be fetched from the network",
+        hint="copy it into the package's folder, and name it by its path (kustomize localize does both)",
+    )
 
 
-def _kustomization_file(folder: Path) -> Path:
-    found = [folder / name for name in _FILE_NAMES if (folder / name).is_file()]
-    if len(found) != 1:
-        names = " or ".join(_FILE_NAMES)
-        raise ConfigError(f"{folder}: expected one {names}, found {len(found)}")
-    return found[0]
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _shown(path: Path, root: Path) -> str:
+    """A file or folder as people name it in the package; the package's own folder is a dot."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

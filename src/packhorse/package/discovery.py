@@ -48,6 +48,9 @@ _BUILT_IN_GROUPS = frozenset(
 """Groups of Kubernetes' own kinds; what they have of images is known field by field."""
 
 _COPIES = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
+_NOT_PULLED = frozenset({("image.toolkit.fluxcd.io", "ImageRepository")})
+"""Custom resources that name a repository whose tags are listed, and nothing that is pulled."""
+
 _CHART_IMAGES = "artifacthub.io/images"
 _OCI_URL = "oci://"
 
@@ -124,7 +127,7 @@ def _hits(item: SourcedObject, schemas: Schemas, kinds: set[tuple[str, str]]) ->
             yield Hit(certainty, default.field, default.reference)
     elif item.group == "" and item.kind in {"ConfigMap", "Secret"}:
         yield from _data_hits(item, walk)
-    elif item.group not in _BUILT_IN_GROUPS:
+    elif item.group not in _BUILT_IN_GROUPS and (item.group, item.kind) not in _NOT_PULLED:
         yield from _custom_hits(item, schemas, walk)
 
 
@@ -167,11 +170,20 @@ def _annotation_hits(tree: Mapping[str, Any], path: FieldPath, walk: TreeWalk) -
         if not isinstance(value, str) or key in _COPIES:
             continue
         if is_image_key(str(key).rpartition("/")[2]) and looks_qualified(value):
-            yield Hit("declared", field.text, value)
+            yield Hit("declared", field.text, _with_version(value, annotations, str(key)))
         elif "\n" in value or value.lstrip()[:1] in {"{", "["}:
             yield from walk.text_hits(value, field)
         else:
             yield from (Hit("likely", field.text, reference) for _, reference in references_in(value))
+
+
+def _with_version(reference: str, annotations: Mapping[str, Any], key: str) -> str:
+    """Linkerd's ``proxy-image`` has its tag in ``proxy-version``."""
+    version = annotations.get(f"{key.removesuffix('image')}version")
+    if not isinstance(version, str) or ":" in reference.rpartition("/")[2] or "@" in reference:
+        return reference
+    joined = f"{reference}:{version}"
+    return joined if is_reference(joined) else reference
 
 
 def _data_hits(item: SourcedObject, walk: TreeWalk) -> Iterator[Hit]:
@@ -193,7 +205,8 @@ def _decoded(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        return base64.b64decode(value, validate=True).decode("utf-8")
+        # Kubernetes reads past the ends of lines; kustomize folds what it encodes.
+        return base64.b64decode("".join(value.split()), validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return None
 

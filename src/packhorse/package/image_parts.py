@@ -27,17 +27,19 @@ class Joined:
     used: frozenset[str]
 
 
-def joined_parts(tree: Mapping[str, Any], *, is_image: bool) -> Iterator[Joined]:
+def joined_parts(tree: Mapping[str, Any], *, is_image: bool = False, is_listed: bool = False) -> Iterator[Joined]:
     """Find the references that the fields of ``tree`` make together.
 
-    Known are ``repository`` with ``tag`` or ``digest`` (and ``registry``), ``fooImageRepository`` with ``fooImageTag``,
-    and ``image: name`` with ``tag`` or ``version`` beside it. Without a tag or digest, whoever reads the map fills in
-    one that nobody can know here: then there is no find.
+    Known are ``repository`` with ``tag`` or ``digest`` (and ``registry``), ``repository`` with ``image`` and
+    ``version`` below it, ``fooImageRepository`` with ``fooImageTag``, ``image: name`` with ``tag`` or ``version``
+    beside it, and ``newName`` with ``newTag`` as kustomize has them. Without a tag or digest, whoever reads the map
+    fills in one that nobody can know here: then there is no find.
 
     Args:
         is_image: Whether the key that led to ``tree`` says that it is an image, so that ``name`` is its repository.
+        is_listed: Whether ``tree`` stands among ``images``, so that ``name`` with ``tag`` is one.
     """
-    direct = _direct(tree, is_image=is_image)
+    direct = _replaced(tree) or _shared(tree) or _direct(tree, is_image=is_image, is_listed=is_listed)
     if direct is not None:
         yield direct
     for key in tree:
@@ -51,8 +53,27 @@ def joined_parts(tree: Mapping[str, Any], *, is_image: bool) -> Iterator[Joined]
             yield joined
 
 
-def _direct(tree: Mapping[str, Any], *, is_image: bool) -> Joined | None:
-    repository = _first(tree, (*_REPOSITORY, *_NAME) if is_image else _REPOSITORY)
+def _replaced(tree: Mapping[str, Any]) -> Joined | None:
+    """Kustomize's ``images``, in kustomizations of Flux and elsewhere: what takes the place of ``name``."""
+    if not tree.keys() & {"newName", "newTag"}:
+        return None
+    repository = _first(tree, ("newName", "name"))
+    return _join(tree, repository, None, _first(tree, ("newTag",)), _first(tree, ("digest",))) if repository else None
+
+
+def _shared(tree: Mapping[str, Any]) -> Joined | None:
+    """A repository for several images, the image's name in it, and its version, which may be a digest."""
+    repository, name = _text(tree.get("repository")).rstrip("/"), _text(tree.get("image"))
+    version = _first(tree, (*_TAG, "version", *_DIGEST))
+    if not repository or not name or any(sign in name for sign in "/:@") or version is None:
+        return None
+    text = _text(tree[version])
+    reference = f"{repository}/{name}{'@' if ':' in text else ':'}{text}"
+    return Joined("image", reference, frozenset({"repository", "image", version})) if is_reference(reference) else None
+
+
+def _direct(tree: Mapping[str, Any], *, is_image: bool, is_listed: bool) -> Joined | None:
+    repository = _first(tree, (*_REPOSITORY, *_NAME) if is_image or is_listed else _REPOSITORY)
     if repository is None:
         return None
     versions = (*_TAG, "version") if is_image else _TAG

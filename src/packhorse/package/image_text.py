@@ -18,7 +18,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = rf"(?:(?:{_LABEL}\.)+[a-z]{{2,24}}(?::\d{{2,5}})?|(?:{_LABEL}\.)*{_LABEL}:\d{{2,5}})"
 _IN_TEXT = re.compile(
-    rf"(?:(?<=[\s\"'`=,;|(\[{{<>])|(?<=docker://)|(?<=oci://)|^)"
+    rf"(?:(?<=[\s\"'`=,;|(\[{{<>])|(?<=docker://)|(?<=oci://)|(?<=registry://)|^)"
     rf"(?P<reference>(?P<host>{_HOST})/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?)"
     r"(?=$|[\s\"'`,;|)\]}<>\\])",
@@ -40,7 +40,29 @@ _NO_HOSTS = frozenset(
 _NO_IMAGES = re.compile(r"\.(?:png|jpe?g|gif|svg|ico|webp|bmp|iso|img|qcow2|raw|vmdk|ova|vhdx?|gz|xz|zip|tar|html?)$")
 _TAINT_EFFECTS = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute"})
 _API_VERSION = re.compile(r"(?:^|/)v\d+(?:(?:alpha|beta)\d+)?$")
-_NO_VALUES = frozenset({"true", "false", "yes", "no", "null", "none", "auto", "default", "always", "never", "latest"})
+_NUMBERS = re.compile(r"v?\d+(?:[.-]\d+)*(?:[.-](?:alpha|beta|rc)[.-]?\d*)?")
+"""Versions and dates: whoever writes only one where an image could stand means that."""
+
+_NO_VALUES = frozenset(
+    {
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "enabled",
+        "disabled",
+        "allowed",
+        "null",
+        "none",
+        "auto",
+        "default",
+        "always",
+        "never",
+        "latest",
+    }
+)
 
 
 def is_image_key(key: str) -> bool:
@@ -61,7 +83,7 @@ def is_images_key(key: str) -> bool:
 def is_reference(text: str) -> bool:
     """Whether ``text``, in a place made for images, is one; ``nginx`` is, a URL or a picture's name is not."""
     lowered = text.lower()
-    if lowered in _NO_VALUES or lowered.isdigit() or _NO_IMAGES.search(lowered):
+    if lowered in _NO_VALUES or _NUMBERS.fullmatch(lowered) or _NO_IMAGES.search(lowered):
         return False
     try:
         reference = Reference.parse(text)

@@ -7,7 +7,7 @@ from packhorse.package.image_hits import FieldPath, Hit
 from packhorse.package.image_text import is_image_key, is_reference, looks_qualified, references_in
 from packhorse.package.lock import Certainty
 
-__all__ = ["POD_SPEC_PATHS", "container_hits", "is_pod_spec", "pod_spec_hits"]
+__all__ = ["POD_SPEC_PATHS", "container_hits", "environment_hits", "is_pod_spec", "pod_spec_hits"]
 
 _TEMPLATE = ("spec", "template", "spec")
 POD_SPEC_PATHS: Mapping[tuple[str, str], tuple[str, ...]] = {
@@ -55,18 +55,24 @@ def pod_spec_hits(spec: Mapping[str, Any], path: FieldPath, certainty: Certainty
 
 
 def container_hits(container: Mapping[str, Any], path: FieldPath, certainty: Certainty) -> Iterator[Hit]:
-    """Find the images that a container names: its own, and those in its environment, command and arguments."""
+    """Find the images that a container names: its own, and those in its environment, command and arguments.
+
+    What Kubernetes pulls (``exact``) is told of whatever it is: there, a text that is no reference is a mistake. In
+    places that only have the shape of a container it is a pattern, or a parameter that is filled in later.
+    """
     image = container.get("image")
-    if isinstance(image, str) and image and not (image in _FILLED_IN and container.get("name") == "istio-proxy"):
+    is_filled_in = image in _FILLED_IN and container.get("name") == "istio-proxy"
+    if isinstance(image, str) and image and not is_filled_in and (certainty == "exact" or is_reference(image)):
         yield Hit(certainty, path.key("image").text, image)
-    yield from _environment_hits(container.get("env"), path.key("env"))
+    yield from environment_hits(container.get("env"), path.key("env"))
     for name in ("command", "args"):
         arguments = container.get(name)
         if isinstance(arguments, list):
             yield from _argument_hits(arguments, path.key(name))
 
 
-def _environment_hits(environment: object, path: FieldPath) -> Iterator[Hit]:
+def environment_hits(environment: object, path: FieldPath) -> Iterator[Hit]:
+    """Find the images in a list of environment variables."""
     variables = _maps(environment)
     values = {str(v.get("name")): v["value"] for v in variables if isinstance(v.get("value"), str)}
     for number, variable in enumerate(variables):

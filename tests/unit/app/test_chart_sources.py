@@ -11,7 +11,7 @@ import pytest
 from packhorse.app.chart_sources import ChartSources
 from packhorse.app.package_folder import PackageFolder
 from packhorse.app.workspace import Programs
-from packhorse.base.errors import ConfigError, IntegrityError, NetworkError
+from packhorse.base.errors import ConfigError, IntegrityError, NetworkError, RegistryError
 from packhorse.base.program import Program
 from packhorse.helm.chart_archive import pack
 from packhorse.helm.cli_helm import CliHelm
@@ -230,6 +230,41 @@ def test_a_chart_in_a_registry(shop: Shop, registry: Registry) -> None:
         buffer = bytearray(pushed.size)
         assert stream.readinto(memoryview(buffer)) == pushed.size
     assert Digest.of(bytes(buffer)) == pushed.digest
+
+
+@needs_helm
+@needs_kubectl
+@pytest.mark.peer("helm")
+def test_a_dependency_from_a_registry_goes_the_way_of_images(shop: Shop, registry: Registry) -> None:
+    put_chart(registry, chart(), "1.2.3")
+    depends = "dependencies: [{name: shop, version: 1.2.3, repository: 'oci://example.com/charts/'}]\n"
+    shop.write("chart/Chart.yaml", "apiVersion: v2\nname: outer\nversion: 1.0.0\n" + depends)
+    shop.define("components: [{name: a, charts: [{name: outer, source: ./chart}]}]\n")
+    result = shop.lock()
+    assert [(i.name, i.found[0].file) for i in result.lock.images] == [
+        ("example.com/app:1", "chart/charts/shop/templates/app.yaml")
+    ]
+    assert Digest.of(archive_of(shop, result.lock.charts[0])) == result.lock.charts[0].digest
+    registry.requests.clear()
+    shop.check(result.lock)
+    assert registry.requests == []
+    put_chart(registry, chart("example.com/app:2"), "1.2.3")
+    with pytest.raises(ConfigError, match=r"packhorse\.lock is stale: chart outer \(\./chart\) has changed"):
+        archive_of(shop, result.lock.charts[0])
+    put_chart(registry, chart(name="other"), "1.2.3")
+    with pytest.raises(
+        ConfigError, match=r"chart chart depends on shop, and oci://example\.com/charts has other there"
+    ):
+        shop.lock()
+    shop.write("chart/Chart.yaml", "apiVersion: v2\nname: outer\nversion: 1.0.0\n" + depends.replace("1.2.3", "9.9.9"))
+    with pytest.raises(RegistryError, match=r"depends on shop, which is not in its charts/ and could not be") as caught:
+        shop.lock()
+    assert "example.com/charts/shop:9.9.9" in caught.value.failures[0].message
+    shop.write(
+        "chart/Chart.yaml", "apiVersion: v2\nname: outer\nversion: 1.0.0\n" + depends.replace("example.com", "x")
+    )
+    with pytest.raises(ConfigError, match="without a registry"):
+        shop.lock()
 
 
 def test_what_is_no_chart_in_a_registry(shop: Shop, registry: Registry, tmp_path: Path) -> None:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from packhorse.app.lock import LockResult
+from packhorse.app.lock_finds import Discovered
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.cli import main, programs
 from packhorse.cli.console import Console
+from packhorse.cli.lock_report import lock_data, lock_lines
+from packhorse.oci.digest import Digest
 from packhorse.package import lock_file
+from packhorse.package.lock import Lock, LockedPackage
 from tests.support.layouts import write_layout
 from tests.support.locking import HEAD
 from tests.support.packages import Upstream
@@ -62,6 +67,18 @@ def test_a_lock_is_written_and_told_of(registry: Registry, folder: Path, capsys:
         "Kept 2 images as locked.",
         f"Nothing changed in {folder}/packhorse.lock. Next: packhorse build",
     ]
+
+
+def test_a_chart_that_refuses_an_upgrade_is_told_of() -> None:
+    discovered = Discovered((), (), (), not_upgraded=("chart shop: the password is needed\nand more",))
+    package = LockedPackage(name="shop", version="1.0.0", digest=Digest.of(b""))
+    lock = Lock(api_version="packhorse.dev/v1alpha1", kind="Lock", package=package, platforms=("linux/amd64",))
+    result = LockResult(lock, discovered, {"exact": 0, "declared": 0, "likely": 0})
+    assert list(lock_lines(result, "Helm 4.1")) == [
+        "Found 0 images.",
+        "  not as an upgrade  chart shop: the password is needed",
+    ]
+    assert lock_data(Path("packhorse.lock"), result, changed=True)["notUpgraded"] == discovered.not_upgraded
 
 
 def test_the_same_for_programs(registry: Registry, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

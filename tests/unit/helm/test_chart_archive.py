@@ -127,11 +127,35 @@ def test_a_chart_without_metadata_is_none() -> None:
         unpack(tar(("shop/values.yaml", b"")), "shop.tgz")
 
 
-def test_subcharts_say_what_they_are() -> None:
+def test_subcharts_say_what_they_are_packed_or_not() -> None:
     sub = b"name: redis\nversion: 2.0.0\nannotations: {a: b}\n"
-    files = {"Chart.yaml": CHART, "charts/redis/Chart.yaml": sub, "templates/Chart.yaml": b"not: one"}
-    names = [metadata.name for metadata in unpack(pack("shop", files), "x").charts()]
-    assert names == ["shop", "redis"]
+    deepest = pack("deepest", {"Chart.yaml": b"name: deepest\nversion: 1.0.0\n", "values.yaml": b"a: 1\n"})
+    packed = pack("database", {"Chart.yaml": b"name: database\nversion: 1.0.0\n", "charts/deepest-1.0.0.tgz": deepest})
+    files = {
+        "Chart.yaml": CHART,
+        "charts/redis/Chart.yaml": sub,
+        "charts/database-1.0.0.tgz": packed,
+        "templates/Chart.yaml": b"not: one",
+        "files/other.tgz": b"no chart",
+    }
+    archive = unpack(pack("shop", files), "x")
+    assert [(place, metadata.name) for place, metadata in archive.charts()] == [
+        ("", "shop"),
+        ("charts/database/", "database"),
+        ("charts/database/charts/deepest/", "deepest"),
+        ("charts/redis/", "redis"),
+    ]
+    everything = dict(archive.everything())
+    assert everything["charts/database/charts/deepest/values.yaml"] == b"a: 1\n"
+    assert everything["files/other.tgz"] == b"no chart"
+
+
+def test_charts_are_not_packed_into_each_other_without_end() -> None:
+    content = pack("a", {"Chart.yaml": CHART})
+    for _ in range(10):
+        content = pack("a", {"Chart.yaml": CHART, "charts/a.tgz": content})
+    with pytest.raises(ConfigError, match="packed into each other"):
+        list(unpack(content, "x").charts())
 
 
 def test_the_config_of_a_registry_keeps_text_as_text() -> None:

@@ -3,7 +3,7 @@
 import io
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from packhorse.base.errors import ConfigError
 from packhorse.helm import chart_folder
 from packhorse.helm.chart_archive import pack, unpack
+from packhorse.helm.chart_dependencies import Dependency, dependencies
 from packhorse.helm.chart_folder import is_complete, pack_folder
 from packhorse.helm.ignore_rules import IgnoreRules
 from tests.support.programs import HELM, needs_helm, program
@@ -27,7 +28,7 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def packed(folder: Path, root: Path | None = None) -> bytes:
-    return pack_folder(folder, root=root or folder.parent, scratch=folder.parent / "scratch")
+    return pack_folder(folder, root=root or folder.parent)
 
 
 TREE = {
@@ -141,38 +142,63 @@ def test_what_is_vendored_is_taken_as_it_is(tmp_path: Path) -> None:
     assert unpack(packed(shop), "x").files["charts/two-1.0.0.tgz"] == archive
 
 
-def test_what_must_be_fetched_is_fetched_into_a_copy(tmp_path: Path) -> None:
+FAR = pack("far", {"Chart.yaml": CHART.format(name="far").encode()})
+
+
+def test_what_must_be_fetched_is_fetched_and_the_folder_stays_as_it_is(tmp_path: Path) -> None:
     shop = write(
         tmp_path / "shop",
         {
             "Chart.yaml": "apiVersion: v1\nname: shop\nversion: 1.0.0\n",
-            "requirements.yaml": "dependencies:\n  - {name: far, version: 1.0.0, repository: 'https://charts.example'}\n",
+            "requirements.yaml": "dependencies:\n"
+            "  - {name: far, version: ^1.0.0, repository: 'https://charts.example/'}\n"
+            "  - {name: near, repository: 'file://../near'}\n",
         },
     )
+    write(tmp_path / "near", {"Chart.yaml": CHART.format(name="near")})
     asked = []
 
-    def fetch(folder: Path, repositories: Sequence[str]) -> None:
-        asked.append(tuple(repositories))
-        assert not folder.is_relative_to(shop)
-        assert (folder / "requirements.yaml").exists()
-        (folder / "charts").mkdir()
-        (folder / "charts" / "far-1.0.0.tgz").write_bytes(
-            pack("far", {"Chart.yaml": CHART.format(name="far").encode()})
-        )
+    def fetch(dependency: Dependency) -> bytes:
+        asked.append(dependency)
+        return FAR
 
-    content = pack_folder(shop, root=tmp_path, scratch=tmp_path / "scratch", fetch=fetch)
-    assert "charts/far-1.0.0.tgz" in unpack(content, "x").files
-    assert asked == [("https://charts.example",)]
+    files = unpack(pack_folder(shop, root=tmp_path, fetch=fetch), "x").files
+    assert files["charts/far-1.0.0.tgz"] == FAR
+    assert "charts/near-1.0.0.tgz" in files
+    assert asked == [Dependency("far", "^1.0.0", "https://charts.example")]
     assert not (shop / "charts").exists()
     assert not is_complete(shop, root=tmp_path)
-    with pytest.raises(ConfigError, match="depends on far, missing in its charts/"):
+    with pytest.raises(ConfigError, match="chart shop depends on far, which is not in its charts/") as caught:
         packed(shop)
+    assert caught.value.hint == "run helm dependency build shop"
 
 
-def test_a_dependency_without_a_source_must_be_there(tmp_path: Path) -> None:
-    shop = write(tmp_path / "shop", {"Chart.yaml": CHART.format(name="shop") + "dependencies: [{name: gone}]\n"})
-    with pytest.raises(ConfigError, match="depends on gone, which is not in its charts/"):
+@pytest.mark.parametrize(("chart", "lock"), [("Chart.yaml", "Chart.lock"), ("requirements.yaml", "requirements.lock")])
+def test_the_lock_file_says_which_version_a_range_came_to(chart: str, lock: str) -> None:
+    entry = "{{name: far, version: {}, repository: 'oci://example.com/charts'}}"
+    files = {
+        chart: f"dependencies: [{entry.format('2.x.x')}]".encode(),
+        lock: f"dependencies: [{entry.format('2.4.1')}]".encode(),
+    }
+    assert dependencies(files, "x") == [Dependency("far", "2.4.1", "oci://example.com/charts")]
+    elsewhere = {**files, lock: files[lock].replace(b"example.com", b"example.net")}
+    assert dependencies(elsewhere, "x") == [Dependency("far", "2.x.x", "oci://example.com/charts")]
+
+
+@pytest.mark.parametrize(
+    ("dependency", "message", "hint"),
+    [
+        ("{name: gone}", r"shop depends on gone, which is not in its charts/$", "copy it to shop/charts/gone"),
+        ("{name: gone, repository: '@acme'}", "that only the Helm of somebody else knows", "helm repo list"),
+        ("{name: gone, repository: 'alias:acme'}", "that only the Helm of somebody else knows", "shop/Chart.yaml"),
+        ("{name: gone, repository: 'file://../gone'}", r"and not at file://\.\./gone", "look at shop/Chart.yaml"),
+    ],
+)
+def test_a_dependency_that_nobody_can_have_is_refused(tmp_path: Path, dependency: str, message: str, hint: str) -> None:
+    shop = write(tmp_path / "shop", {"Chart.yaml": CHART.format(name="shop") + f"dependencies: [{dependency}]\n"})
+    with pytest.raises(ConfigError, match=message) as caught:
         packed(shop)
+    assert hint in str(caught.value.hint)
 
 
 def test_charts_that_depend_on_each_other_are_refused(tmp_path: Path) -> None:

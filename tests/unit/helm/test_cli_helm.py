@@ -157,16 +157,6 @@ def test_a_chart_that_cannot_be_pulled(script: Script, tmp_path: Path) -> None:
         helm.pull("https://charts.example", "shop", "1.0.0", tmp_path)
 
 
-def test_dependencies_are_fetched_from_their_repositories(script: Script, tmp_path: Path) -> None:
-    replace(script(), ca_file=Path("/ca.pem")).fetch_dependencies(
-        tmp_path / "chart", ["https://one.example", "https://two.example"]
-    )
-    assert recorded(tmp_path, "arguments").split("\n")[:2] == ["dependency", "build"]
-    assert '"url": "https://two.example", "caFile": "/ca.pem"' in recorded(tmp_path, "repositories")
-    with pytest.raises(NetworkError, match="could not fetch the dependencies of chart chart: no"):
-        script(stderr="Error: no", status=1).fetch_dependencies(tmp_path / "chart", [])
-
-
 SPEC = ReleaseSpec(
     name="shop",
     namespace="front",

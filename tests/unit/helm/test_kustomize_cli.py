@@ -76,7 +76,7 @@ def test_what_kustomize_refuses_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["resources", "bases", "components", "generators", "crds", "patchesStrategicMerge"])
 def test_what_would_be_fetched_is_refused(tmp_path: Path, key: str, entry: str) -> None:
     write(tmp_path, {"kustomization.yaml": "resources: [inner]\n", "inner/kustomization.yaml": f"{key}: ['{entry}']\n"})
-    with pytest.raises(ConfigError, match=r"inner/kustomization\.yaml: .*which would be fetched from the network"):
+    with pytest.raises(ConfigError, match=r"inner/kustomization\.yaml:1: .*which would be fetched from the network"):
         check_local(tmp_path, tmp_path)
 
 
@@ -91,7 +91,13 @@ def test_what_would_be_fetched_is_refused(tmp_path: Path, key: str, entry: str) 
         ("secretGenerator: [{name: a, env: ../outside.yaml}]", "outside of the package's folder"),
         ("configMapGenerator: [{name: a, files: [k=../outside.yaml]}]", "outside of the package's folder"),
         ("openapi: {path: https://example.com/schema.json}", "fetched from the network"),
-        ("helmCharts: [{name: a}]", "has kustomize fetch and render a chart"),
+        (
+            "a: b\nhelmCharts:\n  - {name: a}\n",
+            r"^kustomization\.yaml:3: helmCharts\[0\] has kustomize render the chart a",
+        ),
+        ("helmChartInflationGenerator: [{chartName: a, chartRepo: 'https://x'}]", "fetch the chart a from https://x"),
+        ('generators: ["kind: HelmChartInflationGenerator\\nname: a\\n"]', r"generators\[0\] has kustomize render"),
+        ("generators: [chart.yaml]", r"^chart\.yaml:1: HelmChartInflationGenerator has kustomize render"),
         ("resources: [", "kustomization.yaml: "),
         ("- a", "expected a mapping"),
         ("resources: [empty]", "expected one kustomization.yaml"),
@@ -100,9 +106,23 @@ def test_what_would_be_fetched_is_refused(tmp_path: Path, key: str, entry: str) 
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path, {"outside.yaml": CONFIG_MAP, "package/kustomization.yaml": text, "package/empty/x": ""})
+    write(tmp_path, {"package/chart.yaml": "kind: HelmChartInflationGenerator\nname: a\n"})
     (tmp_path / "package" / "link.yaml").symlink_to(tmp_path / "outside.yaml")
     with pytest.raises(ConfigError, match=message):
         check_local(tmp_path / "package", tmp_path / "package")
+
+
+@pytest.mark.parametrize("text", ["a: [", "kind: Other\nname: a\n", "- 1\n"])
+def test_what_a_generator_is_made_of_is_for_kustomize_to_say(tmp_path: Path, text: str) -> None:
+    inline = "".join(f"      {line}\n" for line in text.splitlines())
+    write(tmp_path, {"kustomization.yaml": f"generators:\n  - g.yaml\n  - |\n{inline}      \n", "g.yaml": text})
+    check_local(tmp_path, tmp_path)
+
+
+def test_a_kustomization_outside_of_the_package_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"kustomization.yaml": "resources: []\n", "package/x": ""})
+    with pytest.raises(ConfigError, match="lies outside of the package's folder"):
+        check_local(tmp_path, tmp_path / "package")
 
 
 def test_bases_may_lead_to_each_other_once(tmp_path: Path) -> None:

@@ -1,0 +1,3 @@
+{{- define "image" -}}
+{{ .global.imageRegistry | default .image.registry }}/{{ .image.repository }}:{{ .image.tag }}
+{{- end -}}
