@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from packhorse.app.site import ClusterAccess, OfflineAccess
+from packhorse.cli.proxies import cluster_proxies
 
 __all__ = ["ClusterOptions", "cluster_options"]
 
@@ -32,7 +33,8 @@ class ClusterOptions:
         else:
             listed = environment.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
             files = [Path(name).expanduser() for name in listed.split(os.pathsep) if name]
-        return ClusterAccess(_helm(environment), dict(environment), tuple(files), self.context)
+        proxies = cluster_proxies(environment)
+        return ClusterAccess(_helm(environment), dict(environment), tuple(files), self.context, proxies)
 
     @staticmethod
     def offline(environment: Mapping[str, str] = os.environ) -> OfflineAccess:

@@ -351,6 +351,12 @@ def test_where_the_kubeconfig_is(option: Path | None, environment: dict[str, str
     assert access.context == "site"
 
 
+def test_proxies_are_those_that_helm_takes_too() -> None:
+    environment = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": ".site", "ALL_PROXY": "http://other"}
+    proxies = ClusterOptions().access(environment).proxies
+    assert (proxies.http, proxies.https, proxies.no_proxy) == (None, "http://proxy:3128", (".site",))
+
+
 def test_which_helm_is_used() -> None:
     assert ClusterOptions().access({"PACKHORSE_HELM": "/opt/helm"}).helm == Path("/opt/helm")
     assert ClusterOptions.offline({"PATH": "/nowhere"}).helm == Path("helm")
