@@ -12,7 +12,7 @@ import click
 from packhorse.app.site import ClusterAccess, OfflineAccess
 from packhorse.cli.proxies import cluster_proxies
 
-__all__ = ["ClusterOptions", "cluster_options"]
+__all__ = ["ClusterOptions", "cluster_options", "user_name"]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -65,6 +65,11 @@ def cluster_options(function: _Decorated) -> _Decorated:
         help="Another context of the kubeconfig than its current one.",
     )
     return kubeconfig(context(function))
+
+
+def user_name(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the name of who runs this, as the login left it in the environment; else the number."""
+    return environment.get("LOGNAME") or environment.get("USER") or str(os.getuid())
 
 
 def _helm(environment: Mapping[str, str]) -> Path:
