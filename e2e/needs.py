@@ -19,6 +19,7 @@ _NEEDS = {
     "nsenter": "util-linux",
     "runc": "runc",
     "skopeo": "skopeo",
+    "strace": "strace",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 _PLACES = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
