@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,10 +66,15 @@ class Desk:
 
 def judge(recording: Recording, named: Named) -> None:
     """See that whom was named was spoken to, and nobody else."""
-    assert violations(recording, named) == []
+    found = violations(recording, named)
+    assert not found, "spoke to somebody whom nobody named:\n" + "\n".join(found)
     reached = {event.address for event in recording.of(Kind.CONNECT)}
-    assert named.endpoints <= reached, f"expected a connection to each of {named.endpoints}, saw {reached}"
-    assert not named.listen or recording.of(Kind.LISTEN)
+    assert named.endpoints <= reached, f"expected {_shown(named.endpoints)} to be connected to, saw {_shown(reached)}"
+    assert not named.listen or recording.of(Kind.LISTEN), f"expected it to listen on {named.listen}"
+
+
+def _shown(addresses: Iterable[object]) -> str:
+    return ", ".join(sorted(map(str, addresses))) or "nobody"
 
 
 def only(*endpoints: Inet) -> Named:

@@ -19,7 +19,7 @@ __all__ = ["Recorder", "Running"]
 # Go wakes its threads by this one all the time. Without any signal shown, an end by one would not be, either.
 _WITHOUT_NOISE = "--signal=!SIGURG"
 _STRACE = (
-    *("strace", "--follow-forks", "--quiet=attach", "--decode-fds=path", "--string-limit=48"),
+    *("strace", "--follow-forks", "--quiet=attach", "--decode-fds=path", "--string-limit=96"),
     # The kernel itself passes over the calls that are not asked for, so the program runs at nearly its own speed.
     *("--seccomp-bpf", f"--trace={TRACED}", _WITHOUT_NOISE),
 )
