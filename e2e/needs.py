@@ -23,6 +23,7 @@ _NEEDS = {
     "nsenter": "util-linux",
     "runc": "runc",
     "skopeo": "skopeo",
+    "strace": "strace",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 _CORPUS_NEEDS = {

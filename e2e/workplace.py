@@ -10,9 +10,9 @@ from pathlib import Path
 
 from e2e.cluster.process import Daemon
 
-__all__ = ["Workplace"]
+__all__ = ["PACKHORSE", "Workplace"]
 
-_PACKHORSE = Path(sys.executable).with_name("packhorse")
+PACKHORSE = Path(sys.executable).with_name("packhorse")
 _TOOLS = Path(__file__).resolve().parents[1] / ".cache" / "tools" / "bin"
 _TIMEOUT_SECONDS = 300
 
@@ -47,7 +47,7 @@ class Workplace:
         self, *arguments: str | Path, exit_code: int = 0, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run one verb to its end, for all that it says. See :meth:`packhorse`."""
-        return self.run(_PACKHORSE, *arguments, exit_code=exit_code, stdin=stdin)
+        return self.run(PACKHORSE, *arguments, exit_code=exit_code, stdin=stdin)
 
     def run(self, *argv: str | Path, exit_code: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run any program to its end. See :meth:`packhorse`."""
@@ -69,8 +69,11 @@ class Workplace:
 
     def start(self, name: str, *arguments: str | Path) -> Daemon:
         """Start a verb that goes on; its log is ``name.log`` in the folder."""
-        command = self._command(_PACKHORSE, *arguments)
-        return Daemon(name, command, self.folder / f"{name}.log", environment=self._variables())
+        return self.start_program(name, PACKHORSE, *arguments)
+
+    def start_program(self, name: str, *argv: str | Path) -> Daemon:
+        """Start any program that goes on. See :meth:`start`."""
+        return Daemon(name, self._command(*argv), self.folder / f"{name}.log", environment=self._variables())
 
     def _command(self, *argv: str | Path) -> list[str]:
         if not self.hidden:

@@ -6,7 +6,6 @@
         subprocess.run(internet.command("skopeo", "copy", …, f"docker://{internet.registry}/library/redis:7.2"))
 """
 
-import http.client
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,21 +16,13 @@ from typing import Self, TypeVar
 from e2e.cluster.build import CACHE
 from e2e.cluster.errors import BedError
 from e2e.cluster.network import NetworkNamespace
-from e2e.cluster.process import Daemon, wait_until
+from e2e.cluster.registry import start_registry
 from e2e.cluster.state import new_owner, remove_stale_folders
 
 __all__ = ["Internet"]
 
 _T = TypeVar("_T")
 _PORT = 5000
-_START_SECONDS = 15.0
-_TIMEOUT_SECONDS = 5.0
-_CONFIGURATION = """\
-version: 0.1
-log: {{level: info, accesslog: {{disabled: false}}}}
-storage: {{filesystem: {{rootdirectory: "{storage}"}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 
 
 class Internet:
@@ -94,22 +85,5 @@ class Internet:
         self._stack.callback(shutil.rmtree, self.state)
         namespace = NetworkNamespace("internet", self.state / "namespace.log")
         self._stack.callback(namespace.close)
-        configuration = self.state / "registry.yml"
-        configuration.write_text(_CONFIGURATION.format(storage=self.state / "registry", port=_PORT))
-        registry = Daemon("registry", namespace.command("docker-registry", "serve", configuration), self.log)
-        self._stack.callback(registry.kill)
-        wait_until(
-            lambda: namespace.call(_answers), "the registry", timeout_seconds=_START_SECONDS, watching=[registry]
-        )
+        self._stack.callback(start_registry(namespace, self.state, _PORT).kill)
         self._namespace = namespace
-
-
-def _answers() -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", _PORT, timeout=_TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()

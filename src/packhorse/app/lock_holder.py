@@ -5,7 +5,6 @@ process namespace, so the start time (proc(5), field 22 of ``stat``) and the nam
 """
 
 import os
-import pwd
 import socket
 from pathlib import Path
 
@@ -17,11 +16,16 @@ _START_TIME = 19
 """Of the fields of ``/proc/PID/stat`` behind the command's closing parenthesis."""
 
 
-def this_process() -> LockHolder:
-    """Return the identity of this process, and the way to tell whether another holder is gone."""
+def this_process(user: str) -> LockHolder:
+    """Return the identity of this process, and the way to tell whether another holder is gone.
+
+    Args:
+        user: Who runs it, for people to read. It is not looked up in the account database: that may be a directory on
+            the network, and nobody has named it.
+    """
     machine = socket.gethostname()
     namespace = _namespace()
-    identity = f"{_user()}@{machine}/{os.getpid()}-{_started(os.getpid())}-{namespace}"
+    identity = f"{user}@{machine}/{os.getpid()}-{_started(os.getpid())}-{namespace}"
 
     def is_gone(other: str) -> bool:
         place, _, process = other.rpartition("/")
@@ -48,10 +52,3 @@ def _namespace() -> str:
         return str(Path("/proc/self/ns/pid").stat().st_ino)
     except OSError:
         return ""
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

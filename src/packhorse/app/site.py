@@ -16,6 +16,7 @@ from packhorse.helm.ports import ChartRenderer, ReleaseInstaller
 from packhorse.kube.lightkube_cluster import LightkubeCluster
 from packhorse.kube.memory_cluster import MemoryCluster
 from packhorse.kube.ports import Cluster
+from packhorse.oci.registry_settings import ProxySettings
 
 __all__ = ["ClusterAccess", "OfflineAccess", "Site", "SystemClock", "open_site"]
 
@@ -36,6 +37,8 @@ class ClusterAccess(OfflineAccess):
     kubeconfig: tuple[Path, ...] = ()
     """As ``KUBECONFIG`` lists them."""
     context: str | None = None
+    proxies: ProxySettings = field(default_factory=ProxySettings)
+    """What the API server is asked through. Helm reads the environment itself, and comes to the same."""
 
 
 class SystemClock:
@@ -82,5 +85,5 @@ def open_site(access: OfflineAccess) -> Iterator[Site]:
         # One file is named to Helm; several reach it as they are in the environment.
         single = access.kubeconfig[0] if len(access.kubeconfig) == 1 else None
         installer = HelmInstaller(helm, HelmCluster(single, access.context))
-        with LightkubeCluster.connect(access.kubeconfig, access.context) as cluster:
+        with LightkubeCluster.connect(access.kubeconfig, access.context, proxies=access.proxies) as cluster:
             yield Site(cluster, helm, installer, charts)

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from packhorse.app.site import ClusterAccess, OfflineAccess
+from packhorse.cli.proxies import cluster_proxies
 
-__all__ = ["ClusterOptions", "cluster_options"]
+__all__ = ["ClusterOptions", "cluster_options", "user_name"]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -32,7 +33,8 @@ class ClusterOptions:
         else:
             listed = environment.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
             files = [Path(name).expanduser() for name in listed.split(os.pathsep) if name]
-        return ClusterAccess(_helm(environment), dict(environment), tuple(files), self.context)
+        proxies = cluster_proxies(environment)
+        return ClusterAccess(_helm(environment), dict(environment), tuple(files), self.context, proxies)
 
     @staticmethod
     def offline(environment: Mapping[str, str] = os.environ) -> OfflineAccess:
@@ -63,6 +65,11 @@ def cluster_options(function: _Decorated) -> _Decorated:
         help="Another context of the kubeconfig than its current one.",
     )
     return kubeconfig(context(function))
+
+
+def user_name(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the name of who runs this, as the login left it in the environment; else the number."""
+    return environment.get("LOGNAME") or environment.get("USER") or str(os.getuid())
 
 
 def _helm(environment: Mapping[str, str]) -> Path:

@@ -1,7 +1,7 @@
 """``packhorse completion``: the script that makes a shell complete verbs, options and file names."""
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import ShellComplete, get_completion_class
 
 from packhorse.base.errors import UsageError
 from packhorse.cli.console import examples
@@ -20,4 +20,5 @@ def command(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise UsageError(f"expected bash, zsh or fish, found {shell!r}")
-    click.echo(kind(context.find_root().command, {}, "packhorse", "_PACKHORSE_COMPLETE").source())
+    # click's own way for bash starts this machine's bash to ask its version, though the script may be for another one.
+    click.echo(ShellComplete.source(kind(context.find_root().command, {}, "packhorse", "_PACKHORSE_COMPLETE")))

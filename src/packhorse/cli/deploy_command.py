@@ -8,7 +8,7 @@ from packhorse.app.deploy import DeployOptions, DeployResult, deploy_bundle
 from packhorse.app.lock_holder import this_process
 from packhorse.app.plan import plan_bundle
 from packhorse.base.units import format_duration
-from packhorse.cli.cluster_options import ClusterOptions, cluster_options
+from packhorse.cli.cluster_options import ClusterOptions, cluster_options, user_name
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.deploy_options import DeployChoice, deploy_options
 from packhorse.cli.output import OutputFormat, output_option, print_json
@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913 - as many as the verb has options
         refuse(planned.plan, force_conflicts=choice.force_conflicts)
         return
     settings = ApplySettings(float(timeout), choice.force_conflicts)
-    options = DeployOptions(this_process(), settings, steal_lock)
+    options = DeployOptions(this_process(user_name()), settings, steal_lock)
     with open_reporter(console) as reporter:
         result = deploy_bundle(request, cluster.access(), options, reporter)
     if output == "json":

@@ -6,11 +6,13 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from packhorse.registry.listener import Listener
 
 __all__ = ["reachable_url"]
 
+_INTERFACES = Path("/proc/net/dev")
 _SIOCGIFADDR = 0x8915
 _INTERFACE_NAME_BYTES = 16
 _REQUEST_BYTES = 256
@@ -34,9 +36,13 @@ def _is_any(host: str) -> bool:
 
 
 def _addresses() -> Iterator[str]:
-    """Yield the IPv4 address of each interface but the loopback; asks the kernel only, never the network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _, name in socket.if_nameindex():
+    """Yield the IPv4 address of each interface but the loopback; asks the kernel only, never the network.
+
+    The socket is one of TCP that is never connected, and the names come from a file: so nothing is opened here by which
+    a packet could be sent, or the kernel's routing be spoken to.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+        for name in _interfaces():
             request = struct.pack(f"{_REQUEST_BYTES}s", name.encode()[: _INTERFACE_NAME_BYTES - 1])
             try:
                 answer = fcntl.ioctl(asking.fileno(), _SIOCGIFADDR, request)
@@ -45,3 +51,13 @@ def _addresses() -> Iterator[str]:
             address = ipaddress.ip_address(answer[_ADDRESS])
             if not address.is_loopback:
                 yield str(address)
+
+
+def _interfaces() -> Iterator[str]:
+    """Yield the names of this network namespace's interfaces, from two lines of heads and one line for each."""
+    try:
+        lines = _INTERFACES.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines[2:]:
+        yield line.partition(":")[0].strip()

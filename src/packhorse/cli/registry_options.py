@@ -15,10 +15,11 @@ import click
 
 from packhorse import __version__
 from packhorse.base.errors import ConfigError, UsageError
+from packhorse.cli.proxies import registry_proxies
 from packhorse.oci.docker_config import FixedCredential, StoredCredentials
 from packhorse.oci.mirrors import MirrorRule, MirrorTable, parse_mirror
 from packhorse.oci.registries_conf import read_registries_conf
-from packhorse.oci.registry_settings import Credential, CredentialSource, ProxySettings, RegistrySettings
+from packhorse.oci.registry_settings import Credential, CredentialSource, RegistrySettings
 
 __all__ = ["RegistryOptions", "registry_options", "registry_settings", "target_registry_options"]
 
@@ -84,7 +85,7 @@ def registry_settings(
         certificate_folders=_CERTIFICATE_FOLDERS,
         insecure_hosts=frozenset(options.insecure),
         plain_http_hosts=frozenset(options.plain_http),
-        proxies=_proxies(environment),
+        proxies=registry_proxies(environment),
         connections=options.workers + 2,
         user_agent=f"packhorse/{__version__}",
     )
@@ -194,15 +195,3 @@ def _config_folder(environment: Mapping[str, str]) -> Path | None:
     if environment.get("XDG_CONFIG_HOME"):
         return Path(environment["XDG_CONFIG_HOME"])
     return Path(environment["HOME"], ".config") if environment.get("HOME") else None
-
-
-def _proxies(environment: Mapping[str, str]) -> ProxySettings:
-    def value(name: str) -> str:
-        return environment.get(name.lower()) or environment.get(name) or ""
-
-    entries = (entry.strip() for entry in value("NO_PROXY").split(","))
-    return ProxySettings(
-        http=value("HTTP_PROXY") or value("ALL_PROXY") or None,
-        https=value("HTTPS_PROXY") or value("ALL_PROXY") or None,
-        no_proxy=tuple(entry for entry in entries if entry),
-    )

@@ -8,7 +8,7 @@ from packhorse.app.lock_holder import this_process
 from packhorse.app.remove import RemoveOptions, removal_plan, remove_release
 from packhorse.base.errors import UsageError
 from packhorse.base.units import format_duration
-from packhorse.cli.cluster_options import ClusterOptions, cluster_options
+from packhorse.cli.cluster_options import ClusterOptions, cluster_options, user_name
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.output import OutputFormat, output_option, print_json
 from packhorse.cli.plan_text import plan_json, removal_lines
@@ -62,7 +62,7 @@ def command(  # noqa: PLR0913 - as many as the verb has options
     seconds = 0.0
     if plan is not None and not dry_run:
         _confirm(plan, yes=yes)
-        options = RemoveOptions(this_process(), choice, float(timeout), steal_lock)
+        options = RemoveOptions(this_process(user_name()), choice, float(timeout), steal_lock)
         with open_reporter(console) as reporter:
             result = remove_release(release, cluster.access(), options, reporter)
         plan, seconds = result.plan, result.seconds

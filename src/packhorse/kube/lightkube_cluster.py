@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
@@ -24,6 +24,7 @@ from packhorse.kube.fields import mapping, objects
 from packhorse.kube.kubeconfig import load_kubeconfig
 from packhorse.kube.object_identity import KubeObject, ObjectIdentity
 from packhorse.kube.ports import ApplyOptions, ServedKind
+from packhorse.oci.registry_settings import ProxySettings
 
 __all__ = ["LightkubeCluster"]
 
@@ -35,6 +36,8 @@ _MAX_PAUSE_SECONDS = 5.0
 _PAGE_SIZE = 500
 _RETRIED = frozenset({429, 502, 503, 504})
 _MAX_LOG_BYTES = 64 * 1024
+
+_NO_PROXIES = ProxySettings()
 
 
 class LightkubeCluster:
@@ -56,8 +59,15 @@ class LightkubeCluster:
         self._resources: dict[str, dict[str, KubeObject]] = {}
 
     @classmethod
-    def connect(cls, kubeconfig: Sequence[Path], context: str | None = None) -> Self:
+    def connect(
+        cls, kubeconfig: Sequence[Path], context: str | None = None, *, proxies: ProxySettings = _NO_PROXIES
+    ) -> Self:
         """Prepare a connection from kubeconfig files; nothing is sent yet.
+
+        Args:
+            kubeconfig: As ``KUBECONFIG`` lists them.
+            context: Of the kubeconfig; its current one where it is left out.
+            proxies: What the server is asked through.
 
         Raises:
             ConfigError: The kubeconfig can't be used.
@@ -65,7 +75,10 @@ class LightkubeCluster:
         config = load_kubeconfig(kubeconfig, context)
         timeout = httpx2.Timeout(_READ_TIMEOUT_SECONDS, connect=_CONNECT_TIMEOUT_SECONDS)
         try:
-            client = client_adapter.Client(config, client_adapter.ConnectionParams(timeout=timeout))
+            settings = client_adapter.ConnectionParams(timeout=timeout).httpx_params(config)
+            # Left to itself, the library reads the environment, and takes a proxy for this very machine too.
+            settings.update(trust_env=False, proxy=_proxy_for(config.cluster.server, proxies))
+            client = httpx2.Client(**settings)
         except (LightkubeConfigError, OSError, ValueError) as error:
             raise ConfigError(f"cannot use the kubeconfig's context {config.context_name}: {error}") from error
         return cls(client)
@@ -282,3 +295,8 @@ def _status_of(response: httpx2.Response) -> KubeObject:
 def _event_time(event: KubeObject) -> str:
     series = mapping(event.get("series")).get("lastObservedTime")
     return str(series or event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp") or "")
+
+
+def _proxy_for(server: str, proxies: ProxySettings) -> str | None:
+    parts = urlsplit(server)
+    return proxies.proxy_for(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))

@@ -1,6 +1,7 @@
 """What plan, deploy, status and remove print, on a cluster in memory with real bundle files."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from packhorse.app import deploy, plan, remove, status
 from packhorse.app.site import OfflineAccess, Site
 from packhorse.base.errors import ClusterError, ConfigError, UsageError
-from packhorse.cli.cluster_options import ClusterOptions
+from packhorse.cli.cluster_options import ClusterOptions, user_name
 from packhorse.cli.console import Console
 from packhorse.cli.main import run
 from packhorse.kube.object_identity import ObjectIdentity
@@ -349,6 +350,18 @@ def test_where_the_kubeconfig_is(option: Path | None, environment: dict[str, str
     access = ClusterOptions(option, "site").access(environment)
     assert [str(path) for path in access.kubeconfig] == files
     assert access.context == "site"
+
+
+def test_proxies_are_those_that_helm_takes_too() -> None:
+    environment = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": ".site", "ALL_PROXY": "http://other"}
+    proxies = ClusterOptions().access(environment).proxies
+    assert (proxies.http, proxies.https, proxies.no_proxy) == (None, "http://proxy:3128", (".site",))
+
+
+def test_whom_the_lock_names() -> None:
+    assert user_name({"LOGNAME": "ada", "USER": "root"}) == "ada"
+    assert user_name({"USER": "root"}) == "root"
+    assert user_name({}) == str(os.getuid())
 
 
 def test_which_helm_is_used() -> None:

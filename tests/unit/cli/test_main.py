@@ -324,6 +324,14 @@ def test_completion_script(run: Run, shell: str) -> None:
     assert "packhorse" in out
 
 
+def test_a_completion_script_is_printed_without_starting_a_shell(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("it started a program")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert run("completion", "bash")[0] == 0
+
+
 def completed(words: str) -> list[str]:
     environment = {
         "_PACKHORSE_COMPLETE": "bash_complete",

@@ -1,7 +1,9 @@
 """What the adapter makes of an API server's answers; that it works with a real one is in the contract tests."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from packhorse.kube.errors import (
 from packhorse.kube.lightkube_cluster import LightkubeCluster
 from packhorse.kube.object_identity import ObjectIdentity
 from packhorse.kube.ports import ApplyOptions, ServedKind
+from packhorse.oci.registry_settings import ProxySettings
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
 CONFIG_PATH = "/api/v1/namespaces/shop/configmaps/a"
@@ -273,6 +276,61 @@ def test_events_are_in_their_order_whatever_form_their_time_has(server: Server, 
     server.on("/api/v1/namespaces/shop/events", httpx2.Response(200, json={"items": events}))
     assert [event["reason"] for event in cluster.events("shop", "u")] == ["first", "second", "last"]
     assert server.requests[-1].url.params["fieldSelector"] == "involvedObject.uid=u"
+
+
+@pytest.fixture
+def versions() -> Iterator[HTTPServer]:
+    """Answers each request with a version, as an API server or a proxy in front of it does."""
+    with HTTPServer(("127.0.0.1", 0), Versions) as listening:
+        listening.asked = []  # type: ignore[attr-defined] # what was asked for, for the test
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        yield listening
+        listening.shutdown()
+        thread.join()
+
+
+class Versions(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined] # as above
+        body = json.dumps({"gitVersion": "v1.34.4"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
+def kubeconfig(path: Path, server: str) -> Path:
+    entries = {
+        "clusters": [{"name": "a", "cluster": {"server": server}}],
+        "users": [{"name": "a", "user": {"token": "t"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    }
+    path.write_text(json.dumps({**entries, "current-context": "a"}), encoding="utf-8")
+    return path
+
+
+def test_a_server_on_loopback_is_asked_directly_whatever_the_environment_says(
+    versions: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    path = kubeconfig(tmp_path / "config", f"http://127.0.0.1:{versions.server_port}")
+    proxies = ProxySettings(http="http://127.0.0.1:9")
+    with LightkubeCluster.connect([path], proxies=proxies) as cluster:
+        assert cluster.server_version() == "v1.34.4"
+    assert versions.asked == ["/version"]  # type: ignore[attr-defined] # as above
+
+
+def test_any_other_server_is_asked_through_the_proxy(versions: HTTPServer, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", "http://api.example")
+    proxies = ProxySettings(http=f"http://127.0.0.1:{versions.server_port}")
+    with LightkubeCluster.connect([path], proxies=proxies) as cluster:
+        assert cluster.server_version() == "v1.34.4"
+    assert versions.asked == ["http://api.example/version"]  # type: ignore[attr-defined] # as above
 
 
 def test_credentials_that_are_not_what_they_should_be_are_a_config_error(tmp_path: Path) -> None:
