@@ -24,10 +24,10 @@ from e2e.cluster.toolchain import find_go
 from e2e.systemd import UnitRunner
 from e2e.terminal import Terminal
 
-__all__ = ["Page", "Walk"]
+__all__ = ["CACHE", "Check", "Page", "Walk"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
-_CACHE = _PROJECT / ".cache"
+CACHE = _PROJECT / ".cache"
 _PACKHORSE = Path(sys.executable).with_name("packhorse")
 _BLOCK = re.compile(
     r"^```(?P<kind>sh (?:connected|site|node|systemd)|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -83,7 +83,7 @@ class Walk:
     def __enter__(self) -> Self:
         """Make what the page makes beforehand, as a place without a network needs it, and open the terminals."""
         for name in self.page.sets:
-            command = [sys.executable, "-m", "corpus", name, "--out", str(_CACHE / f"internet-{name}")]
+            command = [sys.executable, "-m", "corpus", name, "--out", str(CACHE / f"internet-{name}")]
             subprocess.run(command, cwd=_PROJECT, check=True)
         for place in ("home", "site"):
             (self.folder / place).mkdir()
@@ -143,7 +143,7 @@ class Walk:
     def _places(self) -> Iterator[tuple[str, list[str], dict[str, str], Path]]:
         home, site = self.folder / "home", self.folder / "site"
         # Go's own cache is kept from run to run: it has the standard library, compiled.
-        author = {"HOME": str(home), "GOCACHE": str(_CACHE / "go-build")}
+        author = {"HOME": str(home), "GOCACHE": str(CACHE / "go-build")}
         yield "connected", self.internet.command(), author, _PROJECT
         at_site = {"HOME": str(site), "KUBECONFIG": str(self.cluster.kubeconfig)}
         yield "site", self.cluster.site_command(), at_site, site
@@ -186,5 +186,5 @@ def comparable(line: str) -> str:
 
 
 def _search_path() -> str:
-    programs = (Path(sys.executable).parent, _CACHE / "tools" / "bin", find_go(_CACHE).parent)
+    programs = (Path(sys.executable).parent, CACHE / "tools" / "bin", find_go(CACHE).parent)
     return ":".join([*map(str, programs), os.environ["PATH"], "/usr/sbin", "/sbin"])
