@@ -9,7 +9,7 @@ from corpus.model import ContainerConfig, Image, Source
 from corpus.sets.bases import DEBIAN, PATH, labels, user
 from corpus.sources import Debian, Links, Together, Tree
 
-__all__ = ["IMAGES", "IMAGES_1_1"]
+__all__ = ["BUSYBOX", "IMAGES", "IMAGES_1_1", "NGINX", "REDIS"]
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _APPS = _EXAMPLES / "shop" / "apps"
@@ -21,16 +21,16 @@ _PERL = ("libgdbm-compat4", "libgdbm6", "libjson-perl", "libperl5.36", "perl", "
 _WRAPPERS = ("netbase", "postgresql-client-common", "postgresql-common", "sensible-utils", "ssl-cert", "ucf")
 _NETWORK_TOOLS = ("iproute2", "libbpf1", "libbsd0", "libcap2-bin", "libelf1", "libmnl0", "libtirpc-common", "libtirpc3")
 
-_NGINX = Debian(("nginx",), on=DEBIAN, without=(*_NETWORK_TOOLS, *_KERBEROS, "libxtables12"))
+NGINX = Debian(("nginx",), on=DEBIAN, without=(*_NETWORK_TOOLS, *_KERBEROS, "libxtables12"))
 _PYTHON = Debian(("python3", "python3-psycopg2", "python3-redis"), on=DEBIAN)
-_REDIS = Debian(("redis-server",), on=DEBIAN, without=_TOOLS_OF_SCRIPTS)
+_REDIS_LAYER = Debian(("redis-server",), on=DEBIAN, without=_TOOLS_OF_SCRIPTS)
 _CLIENT = Debian(("postgresql-client-15",), on=DEBIAN, without=(*_PERL, *_WRAPPERS))
 _SERVER = Debian(
     ("postgresql-15",), on=_CLIENT, without=(*_PERL, *_WRAPPERS, *_TOOLS_OF_SCRIPTS, "locales", "libc-l10n", "openssl")
 )
 _POSTGRES_PATH = PATH.replace("PATH=", "PATH=/usr/lib/postgresql/15/bin:")
 
-_BUSYBOX = Image(
+BUSYBOX = Image(
     reference="docker.io/library/busybox:1.35",
     layers=(
         Debian(("busybox-static",), on=DEBIAN),
@@ -69,10 +69,10 @@ _POSTGRES = Image(
         stop_signal="SIGINT",
     ),
 )
-_REDIS_SERVER = Image(
+REDIS = Image(
     reference="docker.io/library/redis:7",
     format="docker",
-    layers=(DEBIAN, _REDIS, user("redis", 999, "/data", "/data")),
+    layers=(DEBIAN, _REDIS_LAYER, user("redis", 999, "/data", "/data")),
     config=ContainerConfig(
         command=("redis-server", "--bind", "*", "--protected-mode", "no", "--dir", "/data"),
         environment=(PATH,),
@@ -100,7 +100,7 @@ def _web(version: str, *changed: Source) -> Image:
         reference=f"registry.example.com/shop/web:{version}",
         layers=(
             DEBIAN,
-            _NGINX,
+            NGINX,
             user("nginx", 101, "/srv/shop"),
             Together((Tree(_APPS / "web" / "nginx", "/etc/nginx"), Tree(_APPS / "web" / "page", "/srv/shop"))),
             *changed,
@@ -132,7 +132,7 @@ def _api(version: str, *changed: Source) -> Image:
     )
 
 
-_SHARED = (_POSTGRES, _REDIS_SERVER, _BUSYBOX, _BACKUP)
+_SHARED = (_POSTGRES, REDIS, BUSYBOX, _BACKUP)
 IMAGES = (*_SHARED, _web("1.0.0"), _api("1.0.0"))
 IMAGES_1_1 = (
     *_SHARED,

@@ -36,6 +36,8 @@ class GoProgram:
     folder: Path | None = None
     """The module's own folder; then ``module`` and ``version`` stay empty."""
     link_flags: tuple[str, ...] = ("-s", "-w")
+    tags: tuple[str, ...] = ()
+    """Build tags, which choose among the module's files."""
 
     def identity(self, platform: str, workshop: Workshop) -> Mapping[str, object]:
         """The module's version or the hash of its folder, the flags, and the version of Go."""
@@ -43,7 +45,8 @@ class GoProgram:
         where = self._folder_key() if self.folder else f"{self.module}@{self.version}"
         compiler = workshop.run([_go(workshop), "env", "GOVERSION"]).strip()
         flags = list(self.link_flags)
-        return {"go": where, "package": self.package, "target": self.target, "flags": flags, "compiler": compiler}
+        made = {"go": where, "package": self.package, "target": self.target, "flags": flags, "compiler": compiler}
+        return {**made, "tags": list(self.tags)} if self.tags else made
 
     def entries(self, platform: str, workshop: Workshop) -> Iterator[Entry]:
         """The program, of mode 0755."""
@@ -78,17 +81,9 @@ class GoProgram:
             "GOWORK": "off",
         }
         output = draft / "program"
-        link_flags = " ".join(self.link_flags)
-        build: list[str | Path] = [
-            _go(workshop),
-            "build",
-            "-trimpath",
-            "-ldflags",
-            link_flags,
-            "-o",
-            output,
-            self.package,
-        ]
+        # The state of the repository that a folder lies in must not get into the program: it is not in the identity.
+        flags = ["-trimpath", "-buildvcs=false", "-tags", ",".join(self.tags), "-ldflags", " ".join(self.link_flags)]
+        build: list[str | Path] = [_go(workshop), "build", *flags, "-o", output, self.package]
         if self.folder:
             workshop.run(build, cwd=self.folder, environment={**environment, "GOFLAGS": "-mod=readonly"})
             return

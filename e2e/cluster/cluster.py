@@ -159,6 +159,14 @@ class Cluster:
         """Run a program on the node and return what it printed; :class:`BedError` if it fails."""
         return self._running()[1].run(*argv, stdin=stdin)
 
+    def start_on_node(self, name: str, *argv: str | Path) -> Daemon:
+        """Start a program on the node that goes on running until it is stopped, or the node ends."""
+        return self._running()[1].start(name, argv)
+
+    def stop_on_node(self, name: str) -> None:
+        """Kill a program that :meth:`start_on_node` started."""
+        self._running()[1].stop(name)
+
     def call(self, function: Callable[[KubeApi], _T]) -> _T:
         """Call ``function`` on the site's network with a client for the cluster's API, as its administrator."""
         network, _, credentials = self._running()
@@ -196,6 +204,10 @@ class Cluster:
         """Return reference and digest of every image on the node that did not come with the cluster."""
         images = self._running()[1].images()
         return {reference: digest for reference, digest in images.items() if reference not in self._own_images}
+
+    def pulled_content(self) -> set[str]:
+        """Return the digest of everything that containerd has: manifests, configurations and layers."""
+        return set(self.run_in_node("ctr", "--namespace", "k8s.io", "content", "list", "--quiet").split())
 
     def import_images(self, images: Sequence[ProgramImage]) -> None:
         """Put images straight into the node's containerd, as if they had always been there."""

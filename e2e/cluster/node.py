@@ -1,8 +1,8 @@
 """One node: a first process in namespaces of its own, the node's settings, and the programs that run on it.
 
-The node has the machine's programs and libraries, but its own ``/etc`` (a layer over the machine's), ``/run``,
-``/tmp``, ``/var/lib`` and ``/var/log``. Containerd and the kubelet are on their usual paths, none of which the machine
-sees.
+The node has the machine's programs and libraries, but its own ``/etc`` and ``/usr/local`` (layers over those of the
+machine), ``/run``, ``/tmp``, ``/var/lib`` and ``/var/log``. Containerd and the kubelet are on their usual paths, which
+nothing outside sees.
 """
 
 import json
@@ -240,8 +240,9 @@ class Node:
         return done.returncode == 0 and " ok" in done.stdout
 
     def _write_settings(self) -> Path:
-        etc = self._state / "etc"
-        (etc / "work").mkdir(parents=True)
+        etc, local = self._state / "etc", self._state / "usr-local"
+        for layer in (etc / "work", local / "upper", local / "work"):
+            layer.mkdir(parents=True)
         for name, text in (
             ("containerd/config.toml", _CONTAINERD),
             ("cni/net.d/10-node.conflist", json.dumps(_cni_configuration(), indent=1)),
@@ -265,7 +266,7 @@ class Node:
         needed = (_PROJECT, self._programs, self._state.parent, Path(sys.prefix), Path(sys.base_prefix))
         settings = {
             "private": private,
-            "overlays": {"/etc": str(etc)},
+            "overlays": {"/etc": str(etc), "/usr/local": str(local)},
             "files": files,
             "keep": sorted({path for path in (str(each.resolve()) for each in needed) if path.startswith(_PRIVATE)}),
             "ready": str(self._state / "ready"),

@@ -1,5 +1,6 @@
 """What every implementation of a cluster does alike: in memory, and a real API server."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,43 @@ def test_scopes_are_known_and_unknown_kinds_named(cluster: Cluster) -> None:
     kinds = cluster.namespaced_kinds()
     assert ServedKind("v1", "ConfigMap") in kinds
     assert ServedKind("v1", "Namespace") not in kinds
+
+
+def test_kinds_with_a_status_of_their_own_are_known(cluster: Cluster) -> None:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    status: dict[str, Any] = {"subresources": {"status": {}}}
+    for plural, subresources in (("talkers", status), ("mutes", {})):
+        kind = plural.capitalize().removesuffix("s")
+        spec = {
+            "group": "contract.dev",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema, **subresources}],
+        }
+        identity = ObjectIdentity("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", f"{plural}.contract.dev")
+        definition = {"apiVersion": identity.api_version, "kind": identity.kind, "metadata": {"name": identity.name}}
+        cluster.apply({**definition, "spec": spec}, OURS)
+    wait_until_served(cluster, "contract.dev/v1", "Talker", "Mute")
+    assert cluster.keeps_status("contract.dev/v1", "Talker")
+    assert not cluster.keeps_status("contract.dev/v1", "Mute")
+    with pytest.raises(NotServedError):
+        cluster.keeps_status("contract.dev/v1", "Foo")
+    for plural in ("talkers", "mutes"):
+        name = f"{plural}.contract.dev"
+        cluster.delete(ObjectIdentity("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name))
+
+
+def wait_until_served(cluster: Cluster, api_version: str, *kinds: str) -> None:
+    """An API server serves a kind a moment after its definition was accepted."""
+    deadline = time.monotonic() + 20
+    for kind in kinds:
+        while True:
+            try:
+                cluster.is_namespaced(api_version, kind)
+                break
+            except NotServedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
 
 
 def test_events_are_of_the_object_asked_for(cluster: Cluster) -> None:

@@ -108,10 +108,11 @@ class Executor:
         first: list[ObjectIdentity] = []
         ready: list[ObjectIdentity] = []
         gone: list[tuple[ObjectIdentity, str]] = []
+        changed = _changed(stage)
         for step in stage.steps:
             check()
             if first and not (isinstance(step, ObjectAction) and rank(step.identity) == FIRST):
-                self._until_ready(first, check)
+                self._until_ready(first, changed, check)
                 first.clear()
             if isinstance(step, ChartAction):
                 ready += self._run_chart(step)
@@ -120,11 +121,14 @@ class Executor:
             elif step.kind != "keep":
                 self._apply(step)
                 (first if rank(step.identity) == FIRST else ready).append(step.identity)
-        self._until_ready([*first, *ready], check)
+        self._until_ready([*first, *ready], changed, check)
         self._waiter.until_gone(gone, timeout_seconds=self.settings.timeout_seconds)
 
-    def _until_ready(self, identities: list[ObjectIdentity], check: Callable[[], None]) -> None:
-        self._waiter.until_ready(identities, timeout_seconds=self.settings.timeout_seconds, check=check)
+    def _until_ready(
+        self, identities: list[ObjectIdentity], changed: set[ObjectIdentity], check: Callable[[], None]
+    ) -> None:
+        limit = self.settings.timeout_seconds
+        self._waiter.until_ready(identities, timeout_seconds=limit, changed=changed, check=check)
 
     def _apply(self, action: ObjectAction) -> None:
         if not action.is_work or action.desired is None:
@@ -235,10 +239,16 @@ def _title(stage: Stage) -> str:
 
 def _tasks(stage: Stage) -> int:
     """Count the objects that get ready or go."""
-    actions = [
-        action for step in stage.steps for action in (step.objects if isinstance(step, ChartAction) else (step,))
-    ]
-    return sum(1 for action in actions if action.kind != "keep")
+    return sum(1 for action in _object_actions(stage) if action.kind != "keep")
+
+
+def _changed(stage: Stage) -> set[ObjectIdentity]:
+    return {action.identity for action in _object_actions(stage) if action.is_work}
+
+
+def _object_actions(stage: Stage) -> Iterator[ObjectAction]:
+    for step in stage.steps:
+        yield from step.objects if isinstance(step, ChartAction) else (step,)
 
 
 def _uid(live: KubeObject) -> str:

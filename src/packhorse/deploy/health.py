@@ -9,7 +9,7 @@ from packhorse.kube.fields import mapping, objects
 from packhorse.kube.object_identity import KubeObject, ObjectIdentity
 from packhorse.kube.pod_trouble import ContainerTrouble, pod_trouble
 from packhorse.kube.ports import Cluster, ServedKind
-from packhorse.kube.readiness import Health, assess
+from packhorse.kube.readiness import Health, assess, awaits_status
 from packhorse.kube.workloads import pod_selector, pod_templates
 
 __all__ = ["Finding", "examine"]
@@ -32,6 +32,9 @@ class Finding:
     """The last line that a container in trouble wrote."""
     is_probed: bool = True
     """Whether its readiness is checked by a probe. Else it counts as ready whenever its program runs at all."""
+
+    awaits_status: bool = False
+    """Whether it is ready only because its controller has written no status yet."""
 
     @property
     def line(self) -> str:
@@ -65,7 +68,8 @@ def examine(cluster: Cluster, identity: ObjectIdentity, *, with_log: bool = Fals
         return Finding(identity, Health("missing", "is not there"))
     health = assess(live)
     if health.is_ready:
-        return Finding(identity, health, is_probed=_is_probed(live))
+        unsaid = awaits_status(live) and cluster.keeps_status(identity.api_version, identity.kind)
+        return Finding(identity, health, is_probed=_is_probed(live), awaits_status=unsaid)
     if identity.kind == _CLAIMS and _waits_for_consumer(cluster, live):
         return Finding(identity, Health("ready", "bound when a pod uses it"))
     found = _pod_troubles(cluster, identity, live)

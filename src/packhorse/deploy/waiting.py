@@ -1,7 +1,7 @@
 """Waiting until objects are ready or gone, and telling meanwhile what they wait for."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 
 from packhorse.base.errors import ClusterError
 from packhorse.base.events import Reporter
@@ -11,6 +11,7 @@ from packhorse.deploy.ports import Clock
 from packhorse.kube.errors import NotServedError
 from packhorse.kube.object_identity import ObjectIdentity
 from packhorse.kube.ports import Cluster
+from packhorse.kube.readiness import Health
 
 __all__ = ["Waiter"]
 
@@ -20,6 +21,8 @@ _SECONDS_BETWEEN_NOTES = 5.0
 _SECONDS_BEFORE_NOTE = 2.0
 _SECONDS_TO_STAY_READY = 5.0
 _SECONDS_AFTER_FAILURE = 30.0
+_SECONDS_FOR_A_STATUS = 15.0
+"""In which a controller takes up what it was given; one that has just started may have to become the leader first."""
 
 
 @dataclass(slots=True)
@@ -40,17 +43,24 @@ class Waiter:
         self._clock = clock
 
     def until_ready(
-        self, identities: Iterable[ObjectIdentity], *, timeout_seconds: float, check: Callable[[], None] = lambda: None
+        self,
+        identities: Iterable[ObjectIdentity],
+        *,
+        timeout_seconds: float,
+        changed: Collection[ObjectIdentity] = (),
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Return when all objects are ready.
 
         A workload that has just become ready and has no readiness probe must stay so for some seconds: without a probe
-        it is ready whenever its program runs, a program that crashes again and again included.
+        it is ready whenever its program runs, a program that crashes again and again included. A custom resource that
+        has just been made is given some seconds in which its controller can say the first word about it.
 
         Args:
             identities: Which objects. Each is a task of the reporter's, and ends here.
             timeout_seconds: How long at most, for all of them. When one has failed for good, the others get half a
                 minute more.
+            changed: Those of them that have just been made or changed.
             check: Called between two looks; what it raises ends the waiting.
 
         Raises:
@@ -66,8 +76,9 @@ class Waiter:
         deadline = begun + timeout_seconds
         pause = _FIRST_POLL_SECONDS
         while True:
+            is_early = self._clock.monotonic() - begun < _SECONDS_FOR_A_STATUS
             for identity in tuple(waiting):
-                finding = examine(self._cluster, identity)
+                finding = self._look(identity, expects_status=is_early and identity in changed)
                 if finding.health.state == "failed":
                     failed.append(identity)
                     self._reporter.failed(_key(identity), f"{str(identity).ljust(width)}  {finding.line}")
@@ -133,6 +144,12 @@ class Waiter:
             finding = examine(self._cluster, identity)
             if finding.health.state == "progressing" and finding.troubles:
                 self._tell_waiting(finding, width, told)
+
+    def _look(self, identity: ObjectIdentity, *, expects_status: bool) -> Finding:
+        finding = examine(self._cluster, identity)
+        if expects_status and finding.awaits_status:
+            return replace(finding, health=Health("progressing", "its controller has not said anything yet"))
+        return finding
 
     def _holds(self, identity: ObjectIdentity, uid: str) -> str | None:
         """Say what keeps an object; None when it is gone."""

@@ -36,6 +36,8 @@ _MAX_PAUSE_SECONDS = 5.0
 _PAGE_SIZE = 500
 _RETRIED = frozenset({429, 502, 503, 504})
 _MAX_LOG_BYTES = 64 * 1024
+_KEEPS_STATUS = "has a subresource for its status"
+"""Beside what the API says of a resource."""
 
 _NO_PROXIES = ProxySettings()
 
@@ -102,6 +104,10 @@ class LightkubeCluster:
     def is_namespaced(self, api_version: str, kind: str) -> bool:
         """Whether objects of this kind live in namespaces."""
         return self._resource(api_version, kind).get("namespaced") is True
+
+    def keeps_status(self, api_version: str, kind: str) -> bool:
+        """Whether objects of this kind have a status that is written apart."""
+        return self._resource(api_version, kind)[_KEEPS_STATUS] is True
 
     def namespaced_kinds(self) -> tuple[ServedKind, ...]:
         """List every kind that lives in namespaces and can be listed."""
@@ -204,7 +210,7 @@ class LightkubeCluster:
         return found
 
     def _discover(self, api_version: str) -> dict[str, KubeObject]:
-        """Return the resources of a group and version by their kind; subresources left out."""
+        """Return the resources of a group and version by their kind; of subresources only whether there is a status."""
         known = self._resources.get(api_version)
         if known is not None:
             return known
@@ -212,8 +218,13 @@ class LightkubeCluster:
         response = self._send("GET", path, f"ask what {api_version} has", absent_is_fine=True)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return {}
-        resources = objects(_decode(response).get("resources"))
-        found = {str(each.get("kind")): each for each in resources if "/" not in str(each.get("name"))}
+        resources = tuple(objects(_decode(response).get("resources")))
+        names = {str(each.get("name")) for each in resources}
+        found = {
+            str(each.get("kind")): {**each, _KEEPS_STATUS: f"{each.get('name')}/status" in names}
+            for each in resources
+            if "/" not in str(each.get("name"))
+        }
         self._resources[api_version] = found
         return found
 

@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Iterable
 
-from packhorse.kube.custom_kinds import defined_kinds
+from packhorse.kube.custom_kinds import defined_kinds, kinds_with_status
 from packhorse.kube.errors import FieldConflictError, NotServedError, StaleObjectError
 from packhorse.kube.field_ownership import FieldPath, find_conflicts, leaves, put, remove
 from packhorse.kube.fields import labels as labels_of
@@ -100,6 +100,11 @@ class MemoryCluster:
         if custom is not None:
             return custom
         raise NotServedError(f"the cluster has no kind {kind} in {api_version}")
+
+    def keeps_status(self, api_version: str, kind: str) -> bool:
+        """Whether objects of this kind have a status; all built-in kinds have, as far as anybody asks."""
+        self.is_namespaced(api_version, kind)
+        return (api_version, kind) in BUILT_IN_KINDS or (api_version, kind) in kinds_with_status(self._definitions())
 
     def namespaced_kinds(self) -> tuple[ServedKind, ...]:
         """List every kind that lives in namespaces."""

@@ -57,6 +57,13 @@ class Discovery(Protocol):
             NotServedError: The API has no such kind.
         """
 
+    def keeps_status(self, api_version: str, kind: str) -> bool:
+        """Whether objects of this kind have a status that is written apart, as controllers do.
+
+        Raises:
+            NotServedError: The API has no such kind.
+        """
+
     def namespaced_kinds(self) -> tuple[ServedKind, ...]:
         """List every kind whose objects live in namespaces and can be listed, each in its preferred version."""
 

@@ -12,7 +12,7 @@ from typing import Literal
 from packhorse.kube.fields import count, mapping, status_condition
 from packhorse.kube.object_identity import KubeObject, api_group
 
-__all__ = ["Health", "HealthState", "assess"]
+__all__ = ["Health", "HealthState", "assess", "awaits_status"]
 
 _NOT_SEEN = "its controller has not seen it yet"
 
@@ -46,6 +46,11 @@ def assess(obj: KubeObject) -> Health:
     if rule is not None:
         return rule(obj)
     return _custom_resource(obj) if _is_custom(group) else Health("ready", "there")
+
+
+def awaits_status(obj: KubeObject) -> bool:
+    """Whether an object is of a custom kind, and nothing has been said of it yet."""
+    return _is_custom(api_group(str(obj.get("apiVersion", "")))) and not _status(obj)
 
 
 def _generic(obj: KubeObject) -> Health | None:

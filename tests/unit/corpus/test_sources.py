@@ -286,6 +286,14 @@ class TestDebian:
         assert found["var/run"].link == "/run"
 
 
+def read_program(program: GoProgram, workshop: Workshop) -> bytes:
+    """Read it while the source is there: it closes what it gave when it is asked for more."""
+    contents = (entry.content for entry in program.entries(AMD64, workshop))
+    content = next(contents)
+    assert content is not None
+    return content.read()
+
+
 @needs_go
 @pytest.mark.peer("go")
 class TestGoProgram:
@@ -313,6 +321,23 @@ class TestGoProgram:
         assert program.folder is not None
         (program.folder / "main.go").write_text('package main\n\nfunc main() { println("bye") }\n')
         assert program.identity(AMD64, workshop) != before
+
+    def test_tags_choose_files_and_are_part_of_what_it_is(self, program: GoProgram, workshop: Workshop) -> None:
+        assert program.folder is not None
+        (program.folder / "extra.go").write_text("//go:build extra\n\npackage main\n\nfunc main() {}\n")
+        tagged = replace(program, tags=("extra",))
+        assert [entry.path for entry in program.entries(AMD64, workshop)] == ["hello"]
+        with pytest.raises(CorpusError, match="main redeclared"):
+            list(tagged.entries(AMD64, workshop))
+        assert tagged.identity(AMD64, workshop) != program.identity(AMD64, workshop)
+
+    def test_the_state_of_a_repository_changes_no_byte(self, program: GoProgram, workshop: Workshop) -> None:
+        assert program.folder is not None
+        first = read_program(program, workshop)
+        git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(program.folder.parent))
+        for command in (("init", "--quiet"), ("add", "module"), ("commit", "--quiet", "--message=all")):
+            subprocess.run([*git, *command], check=True)
+        assert read_program(program, Workshop(workshop.cache / "another", workshop.tell)) == first
 
     def test_a_compilers_refusal_is_told(self, program: GoProgram, workshop: Workshop) -> None:
         assert program.folder is not None

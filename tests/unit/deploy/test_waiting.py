@@ -255,3 +255,59 @@ def test_after_a_failure_for_good_the_others_get_little_more(
         "Deployment/api in shop: 2 of 3 ready",
     ]
     assert clock.seconds == pytest.approx(30)
+
+
+class TestCustomResources:
+    """What an operator has been given just now is not ready because nothing has been said about it yet."""
+
+    CACHE = ObjectIdentity("shop.dev/v1", "Cache", "shop", "sessions")
+
+    def define(self, cluster: LivelyCluster, **version: Any) -> None:
+        names = {"kind": "Cache", "plural": "caches"}
+        spec = {"group": "shop.dev", "scope": "Namespaced", "names": names, "versions": [{"name": "v1", **version}]}
+        put(
+            cluster,
+            ObjectIdentity("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "caches.shop.dev"),
+            spec=spec,
+        )
+        put(cluster, self.CACHE)
+
+    def test_a_controller_is_given_time_to_say_the_first_word(
+        self, cluster: LivelyCluster, waiter: Waiter, clock: VirtualClock, reporter: NotesReporter
+    ) -> None:
+        self.define(cluster, subresources={"status": {}})
+
+        def reconcile(seconds: float) -> None:
+            ready = "True" if seconds > 20 else "False"
+            if seconds > 8:
+                cluster.set_status(self.CACHE, {"conditions": [{"type": "Ready", "status": ready, "message": "Works"}]})
+
+        clock.on_sleep = reconcile
+        waiter.until_ready([self.CACHE], timeout_seconds=60, changed=[self.CACHE])
+        assert clock.seconds > 20
+        assert reporter.notes == [
+            "◌ Cache/sessions  its controller has not said anything yet",
+            "◌ Cache/sessions  not ready: Works",
+            "✓ Cache/sessions  ready",
+        ]
+
+    def test_one_that_says_nothing_is_there_for_all_that_is_known(
+        self, cluster: LivelyCluster, waiter: Waiter, clock: VirtualClock
+    ) -> None:
+        self.define(cluster, subresources={"status": {}})
+        waiter.until_ready([self.CACHE], timeout_seconds=60, changed=[self.CACHE])
+        assert 15 <= clock.seconds < 17
+
+    def test_no_word_is_awaited_of_a_kind_without_a_status(
+        self, cluster: LivelyCluster, waiter: Waiter, clock: VirtualClock
+    ) -> None:
+        self.define(cluster)
+        waiter.until_ready([self.CACHE], timeout_seconds=60, changed=[self.CACHE])
+        assert clock.seconds == 0
+
+    def test_no_word_is_awaited_of_what_was_not_changed(
+        self, cluster: LivelyCluster, waiter: Waiter, clock: VirtualClock
+    ) -> None:
+        self.define(cluster, subresources={"status": {}})
+        waiter.until_ready([self.CACHE], timeout_seconds=60)
+        assert clock.seconds == 0
