@@ -70,10 +70,13 @@ corpus: venv ## Make the real images that demo, e2e and bench carry: all of them
 	$(if $(ARGS),,$(PY) -m e2e.needs corpus)
 	$(PY) -m corpus $(ARGS)
 
+.PHONY: peers
+peers: venv ## Install the programs that Packhorse is measured beside into .cache/peers/bin
+	$(call say,Installing peers)
+	$(PY) -m bench.peers
+
 .PHONY: bench
-bench: venv tools ## Measure Packhorse and its peers side by side
-	$(call say,Installing the registry and the peers that Debian has)
-	$(PY) -m e2e.needs
+bench: peers ## Measure Packhorse and its peers side by side; ARGS=--quick only shows that it runs
 	$(call say,Measuring)
 	$(PY) -m bench $(ARGS)
 
@@ -154,6 +157,8 @@ check-docs: venv
 	$(PY) scripts/check_docs_links.py
 	$(call say,Generated documentation is up to date)
 	$(PY) scripts/generate_docs.py --check
+	$(call say,Measurements in the documentation are those of their file)
+	$(PY) -m bench report --check
 
 .PHONY: check-changelog
 check-changelog: venv

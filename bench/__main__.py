@@ -1,106 +1,69 @@
-"""``python -m bench``: measure Packhorse and the peers that are here, side by side."""
+"""``python -m bench``: measure Packhorse and the peers that are here, side by side; ``report`` draws what came out."""
 
 import argparse
-import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cases import Case, all_cases, prepare
-from bench.machine import describe, version_of
-from bench.measure import BenchError, Sample, Summary, summarise
-from bench.peers import find_peers
-from bench.scene import open_scene
+from bench.cases.growing import Plan
+from bench.errors import BenchError
+from bench.report.pages import DEFAULT_PAGE, check_page, write_page
+from bench.report.terminal import draw
+from bench.results import load, save
+from bench.run import Wanted, run
 
-_TREE = Path(__file__).parents[1]
-_CACHE = _TREE / ".cache"
+_CACHE = Path(__file__).parents[1] / ".cache"
 _MIB = 1024 * 1024
-_SETS = ["bench", "demo"]
+_WHOLE = Plan(base_bytes=384 * _MIB, factors=(1, 2, 4, 8), counts=(50, 200))
+_SMALL = Plan(base_bytes=4 * _MIB, factors=(1, 2), counts=(5,))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what is asked for; print the tables and write the JSON."""
+    """Do what is asked for; return the exit code."""
     asked = _parser().parse_args(arguments)
-    peers = find_peers()
-    results: dict[str, dict[str, list[Sample]]] = {}
     try:
-        with open_scene(_CACHE / "bench" / "scene", _CACHE / "corpus", asked.sets) as scene:
-            prepare(scene)
-            scene.out.mkdir()
-            for case in all_cases(scene, peers):
-                if not asked.only or case.name in asked.only or case.name == "build":
-                    results[case.name] = _run(case, asked.rounds)
-                    _print(case.name, results[case.name])
-            images, size = len(scene.images), scene.bundle.stat().st_size
+        if asked.verb == "report":
+            return _report(asked)
+        return _run(asked)
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
-    report = {
-        "machine": describe(),
-        "images": images,
-        "bundleBytes": size,
-        "rounds": asked.rounds,
-        "programs": {peer.name: version_of(*peer.version) for peer in peers},
-        "samples": {
-            case: {name: [dataclasses.asdict(sample) for sample in samples] for name, samples in by_name.items()}
-            for case, by_name in results.items()
-        },
-    }
-    asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"\n{images} images, {size / _MIB:.0f} MiB; all samples: {asked.json}")
+
+
+def _run(asked: argparse.Namespace) -> int:
+    wanted = Wanted(sets=asked.sets, series=asked.series, rounds=asked.rounds, growth=_WHOLE, without=asked.without)
+    if asked.quick:
+        wanted = Wanted(sets=["demo"], series=[], rounds=1, growth=_SMALL, without=asked.without)
+    results = run(wanted)
+    save(results, asked.json)
+    print(draw(results))
+    print(f"All samples: {asked.json}")
+    return 0
+
+
+def _report(asked: argparse.Namespace) -> int:
+    if asked.check:
+        return check_page(asked.page)
+    write_page(load(asked.results), asked.results, asked.page)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Packhorse beside its peers.")
     parser.add_argument("--rounds", type=int, default=5, help="how often each program does each job, interleaved")
-    parser.add_argument("--only", action="append", metavar="JOB", help="measure only these jobs (build always runs)")
-    parser.add_argument("--sets", nargs="+", default=_SETS, help="sets of the corpus whose images are moved")
-    parser.add_argument("--json", type=Path, default=_CACHE / "bench" / "results.json", help="where samples are kept")
+    parser.add_argument("--quick", action="store_true", help="one round on a small set: shows that everything runs")
+    parser.add_argument("--sets", nargs="+", default=["library"], help="sets of the corpus that are moved")
+    parser.add_argument(
+        "--series", nargs="*", default=["series"], help="sets with successive versions, for what changes"
+    )
+    parser.add_argument("--without", nargs="*", default=[], metavar="PROGRAM", help="programs that take no part")
+    parser.add_argument("--json", type=Path, default=_CACHE / "bench.json", help="where all samples are kept")
+    verbs = parser.add_subparsers(dest="verb")
+    report = verbs.add_parser("report", help="write the tables and plots of a results file into the documentation")
+    report.add_argument("results", type=Path, nargs="?", help="the file; with --check the one that the page names")
+    report.add_argument("--page", type=Path, default=DEFAULT_PAGE, help="the page with the tables")
+    report.add_argument("--check", action="store_true", help="compare instead of writing")
     return parser
-
-
-def _run(case: Case, rounds: int) -> dict[str, list[Sample]]:
-    samples: dict[str, list[Sample]] = {name: [] for name in case.contestants}
-    for number in range(rounds):
-        print(f"{case.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        for name, contestant in list(case.contestants.items()):
-            if name not in samples:
-                continue
-            try:
-                samples[name].append(contestant())
-            except BenchError as error:
-                if name == "packhorse":
-                    raise
-                # A peer that cannot do a job is left out of it, and said so.
-                print(f"{name} is left out of {case.name}: {error}", file=sys.stderr)
-                del samples[name]
-    return samples
-
-
-def _print(title: str, results: dict[str, list[Sample]]) -> None:
-    ours = summarise(results["packhorse"])
-    print(f"\n{title}")
-    print(f"  {'':22} {'median':>8} {'min':>8} {'max':>8} {'ratio':>7} {'spread':>13} {'CPU s':>7} {'peak MiB':>9}")
-    for name, samples in results.items():
-        their = summarise(samples)
-        print(f"  {name:22} {_figures(their)} {_ratio(results['packhorse'], samples, their, ours)} {_rest(their)}")
-
-
-def _figures(summary: Summary) -> str:
-    return f"{summary.wall_seconds:8.3f} {summary.fastest_seconds:8.3f} {summary.slowest_seconds:8.3f}"
-
-
-def _ratio(ours: list[Sample], theirs: list[Sample], their: Summary, our: Summary) -> str:
-    """How many times our wall time theirs is: of the medians, and the spread over the rounds."""
-    rounds = sorted(their.wall_seconds / our.wall_seconds for our, their in zip(ours, theirs, strict=True))
-    return f"{their.wall_seconds / our.wall_seconds:6.2f}x {rounds[0]:5.2f} - {rounds[-1]:5.2f}"
-
-
-def _rest(summary: Summary) -> str:
-    return f"{summary.cpu_seconds:7.2f} {summary.peak_bytes / _MIB:9.0f}"
 
 
 if __name__ == "__main__":

@@ -6,27 +6,31 @@ import re
 import subprocess
 from pathlib import Path
 
+from bench.results import Machine
+
 __all__ = ["describe", "version_of"]
 
+_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?[\w.+-]*")
 
-def describe() -> dict[str, object]:
+
+def describe() -> Machine:
     """Return the machine's processor, memory, kernel and load."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     memory = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
-    return {
-        "processor": model[1] if model else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "shaExtensions": "sha_ni" in cpuinfo or "sha2" in cpuinfo,
-        "memoryBytes": int(memory[1]) * 1024 if memory else 0,
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "loadAverage": os.getloadavg(),
-    }
+    return Machine(
+        processor=model[1] if model else platform.processor(),
+        cores=len(os.sched_getaffinity(0)),
+        sha_extensions="sha_ni" in cpuinfo or "sha2" in cpuinfo,
+        memory_bytes=int(memory[1]) * 1024 if memory else 0,
+        kernel=platform.release(),
+        python=platform.python_version(),
+        load_average=os.getloadavg(),
+    )
 
 
-def version_of(*command: str) -> str:
-    """Return the first line that a program says of its version."""
+def version_of(command: list[str]) -> str:
+    """Run a program that tells its version, and return the first thing in it that looks like one."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0] if lines else "unknown"
+    found = _VERSION.search(done.stdout) or _VERSION.search(done.stderr)
+    return found[0] if found else "unknown"

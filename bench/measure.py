@@ -1,84 +1,113 @@
-"""Running one program and measuring all of it: wall time, processor time, peak memory, bytes written."""
+"""Running programs and measuring all of it: wall time, processor time, peak memory, bytes written, space used."""
 
 import os
-import statistics
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BenchError", "Sample", "Summary", "measure", "summarise"]
+from bench.errors import BenchError
+from bench.results import Sample
+from bench.room import Room
+from bench.space import SpaceWatch, allocated
+
+__all__ = ["Command", "Job", "measure", "remove", "run_quietly"]
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _KIB = 1024
 _OUTPUT_BLOCK = 512
+_TAIL = 2000
 
-
-class BenchError(Exception):
-    """A program that is measured failed; its output is in the message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One run of one program, its children included."""
-
-    wall_seconds: float
-    cpu_seconds: float
-    peak_bytes: int
-    """The largest resident set of any one of its processes."""
-    written_bytes: int
-    """What it gave to the file system to write, as the kernel counts it."""
+Command = list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Several runs: the median, and the extremes of the wall time."""
+class Job:
+    """Command lines that are one job together: some programs take one image at a time."""
 
+    commands: Sequence[Command]
+    product: Path | None = None
+    """What the job makes, in the room's ``out``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
     wall_seconds: float
-    fastest_seconds: float
-    slowest_seconds: float
     cpu_seconds: float
     peak_bytes: int
     written_bytes: int
 
 
-def measure(arguments: Sequence[str], folder: Path, *, before: Callable[[], None] | None = None) -> Sample:
-    """Run a program to its end in a folder, and measure it.
-
-    Args:
-        arguments: The program and its arguments.
-        folder: Where it runs; its output goes to a file there.
-        before: Called first, and not measured: removes what an earlier run left.
+def measure(job: Job, room: Room) -> Sample:
+    """Run all command lines of a job to their ends, one after the other.
 
     Raises:
-        BenchError: It did not end well.
+        BenchError: One of them did not end well.
     """
-    if before is not None:
-        before()
+    room.make()
     # What the one before has written must not be on its way to the disk while this one is measured.
     os.sync()
-    log, result = folder / "measured.log", folder / "measured.txt"
+    with SpaceWatch(room.folder) as watch:
+        used = [_run(command, room) for command in job.commands]
+    return Sample(
+        wall_seconds=sum(one.wall_seconds for one in used),
+        cpu_seconds=sum(one.cpu_seconds for one in used),
+        peak_bytes=max(one.peak_bytes for one in used),
+        written_bytes=sum(one.written_bytes for one in used),
+        space_bytes=max(0, watch.most_bytes - allocated(room.out)),
+        sync_seconds=_sync(room.folder) if job.product is not None else 0.0,
+        product_bytes=_size(job.product),
+    )
+
+
+def run_quietly(job: Job, room: Room) -> None:
+    """Run a job that only prepares another one.
+
+    Raises:
+        BenchError: A command did not end well.
+    """
+    room.make()
+    for command in job.commands:
+        _run(command, room)
+
+
+def _run(command: Command, room: Room) -> _Used:
+    log, result = room.folder / "measured.log", room.folder / "measured.txt"
     with log.open("wb") as output:
-        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(result), *arguments]
         subprocess.run(
-            launcher, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=True
+            [sys.executable, "-I", "-S", str(_LAUNCHER), str(result), *command],
+            cwd=room.desk,
+            env=room.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=True,
         )
     code, wall, cpu, peak, written = map(float, result.read_text().split())
     if code != 0:
-        tail = log.read_text(errors="replace")[-2000:]
-        raise BenchError(f"{' '.join(arguments)} ended with {code:.0f}:\n{tail}")
-    return Sample(wall, cpu, int(peak) * _KIB, int(written) * _OUTPUT_BLOCK)
+        tail = log.read_text(errors="replace")[-_TAIL:].strip()
+        raise BenchError(f"{' '.join(command)} ended with {code:.0f}:\n{tail}")
+    return _Used(wall, cpu, int(peak) * _KIB, int(written) * _OUTPUT_BLOCK)
 
 
-def summarise(samples: Sequence[Sample]) -> Summary:
-    """Take the median of each figure."""
-    walls = [sample.wall_seconds for sample in samples]
-    return Summary(
-        wall_seconds=statistics.median(walls),
-        fastest_seconds=min(walls),
-        slowest_seconds=max(walls),
-        cpu_seconds=statistics.median(sample.cpu_seconds for sample in samples),
-        peak_bytes=max(sample.peak_bytes for sample in samples),
-        written_bytes=round(statistics.median(sample.written_bytes for sample in samples)),
-    )
+def _sync(folder: Path) -> float:
+    begun = time.monotonic()
+    subprocess.run(["sync", "--file-system", str(folder)], check=True)
+    return time.monotonic() - begun
+
+
+def remove(product: Path) -> None:
+    """Remove what a job has made."""
+    if product.is_dir():
+        shutil.rmtree(product)
+    else:
+        product.unlink(missing_ok=True)
+
+
+def _size(product: Path | None) -> int:
+    if product is None or not product.exists():
+        return 0
+    return allocated(product) if product.is_dir() else product.stat().st_size

@@ -1,145 +1,143 @@
-"""What is measured on: real images in a registry on loopback, a second one to push to, and a folder for results."""
+"""What is measured on: a registry on loopback with the images, a second one to push to, and a room for each program."""
 
 import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
-import yaml
-
-from bench.measure import BenchError
+from bench.editions import FIRST, Edition, Named, blobs_of, write_edition
+from bench.errors import BenchError
+from bench.results import Content
+from bench.room import Room
+from bench.servers import Registry, free_address, registry
+from bench.stock import Stock, choose, stock_of
+from corpus.errors import CorpusError
 from corpus.layout import Layout
 from corpus.maker import Maker
+from corpus.model import Image
 from corpus.registry import push
-from corpus.sets import SETS
 from corpus.workshop import Workshop
 
-__all__ = ["Scene", "open_scene"]
+__all__ = ["FIRST", "FIVE_PERCENT", "ONE_CHANGED", "Edition", "Scene", "Wish", "free_address", "lock", "open_scene"]
 
-_READY_SECONDS = 20
+ONE_CHANGED = "one-changed"
+FIVE_PERCENT = "five-percent"
+_FIVE_PERCENT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the scene is made of: sets of the corpus, and the programs by name with their paths."""
+
+    sets: Sequence[str]
+    series: Sequence[str]
+    programs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where everything is. Hosts are ``127.0.0.1:PORT``; images are ``upstream-host/path:tag`` below them."""
+    """Where everything is."""
 
     folder: Path
-    source: str
-    target: str
-    images: tuple[str, ...]
-    digests: tuple[str, ...]
+    programs: Mapping[str, str]
+    source: Registry
+    target: Registry
+    editions: Mapping[str, Edition]
+    content: Content
+    blobs: Mapping[str, int]
+    """What the first edition consists of: sizes by digest."""
 
     @property
-    def out(self) -> Path:
-        """Where programs write; emptied before each run that is measured."""
-        return self.folder / "out"
+    def first(self) -> Edition:
+        """The edition that everything begins with."""
+        return self.editions[FIRST]
 
-    @property
-    def package(self) -> Path:
-        """A package that lists all images."""
-        return self.folder / "package"
-
-    @property
-    def bundle(self) -> Path:
-        """What Packhorse builds of it."""
-        return self.out / "bench.bundle.tar"
-
-    def clear(self, *beginnings: str) -> None:
-        """Remove what is in :attr:`out` and has a name that begins so."""
-        self.out.mkdir(exist_ok=True)
-        for path in list(self.out.iterdir()):
-            if path.name.startswith(beginnings):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def clear_target(self) -> None:
-        """Empty the registry that is pushed to."""
-        shutil.rmtree(self.folder / "target", ignore_errors=True)
+    def room(self, name: str) -> Room:
+        """Return the room of a contestant."""
+        letters = "".join(letter if letter.isalnum() else "-" for letter in name)
+        return Room(self.folder / "rooms" / letters).make()
 
 
 @contextmanager
-def open_scene(folder: Path, cache: Path, sets: list[str]) -> Iterator[Scene]:
+def open_scene(folder: Path, cache: Path, wish: Wish) -> Iterator[Scene]:
     """Make the images, start both registries, fill the first, and write what each program reads.
 
     Raises:
-        BenchError: There is no registry program, or it does not start.
+        BenchError: There is no registry program, or it does not start, or the images cannot be made.
     """
-    if shutil.which("docker-registry") is None:
-        raise BenchError("expected the program docker-registry (Debian: apt-get install docker-registry)")
+    program = wish.programs.get("registry") or shutil.which("docker-registry")
+    if program is None:
+        raise BenchError(
+            "expected the program registry (make peers) or docker-registry (Debian's package of that name)"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    layouts = [Maker(Workshop(cache)).all_in_one(SETS[name], folder / "layouts" / name) for name in sets]
-    with _registry(folder, "source") as source, _registry(folder, "target") as target:
-        named = {name: digest for layout in layouts for name, digest in _push(layout, source).items()}
-        scene = Scene(folder, source, target, tuple(named), tuple(named.values()))
-        _write_inputs(scene)
-        yield scene
-
-
-def _push(layout: Layout, registry: str) -> dict[str, str]:
-    push(layout, f"http://{registry}")
-    return {name: str(descriptor["digest"]) for name, descriptor in layout.named()}
-
-
-@contextmanager
-def _registry(folder: Path, name: str) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    settings = {
-        "version": 0.1,
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / name)}, "delete": {"enabled": True}},
-        "http": {"addr": address, "secret": "bench"},
-    }
-    path = folder / f"{name}.yml"
-    path.write_text(yaml.safe_dump(settings))
-    with (folder / f"{name}.log").open("wb") as log:
-        server = subprocess.Popen(["docker-registry", "serve", str(path)], stdout=log, stderr=log)
-    try:
-        _wait(address, server)
-        yield address
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _wait(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    stock = stock_of(wish.sets, wish.series)
+    with registry(program, folder / "source") as source, registry(program, folder / "target") as target:
         try:
-            with urlopen(f"http://{address}/v2/", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.05)
-    raise BenchError(f"docker-registry did not answer at {address}")
+            layouts = _fill(source, stock, Maker(Workshop(cache)))
+        except CorpusError as error:
+            raise BenchError(str(error)) from error
+        yield _arrange(folder, wish, stock, layouts, (source, target))
 
 
-def _write_inputs(scene: Scene) -> None:
-    references = [f"{scene.source}/{image}" for image in scene.images]
-    scene.package.mkdir()
-    definition = {
-        "apiVersion": "packhorse.dev/v1alpha1",
-        "kind": "Package",
-        "metadata": {"name": "bench", "version": "1.0.0"},
-        "platforms": ["linux/amd64", "linux/arm64"],
-        "components": [{"name": "bench", "images": references}],
-    }
-    (scene.package / "packhorse.yaml").write_text(yaml.safe_dump(definition, sort_keys=False))
-    pinned = [
-        {"image": f"{reference.rpartition(':')[0]}@{digest}"}
-        for reference, digest in zip(references, scene.digests, strict=True)
-    ]
-    lock = {"apiVersion": "imgpkg.carvel.dev/v1alpha1", "kind": "ImagesLock", "images": pinned}
-    (scene.folder / "images.yml").write_text(yaml.safe_dump(lock))
-    haul = {
-        "apiVersion": "content.hauler.cattle.io/v1",
-        "kind": "Images",
-        "metadata": {"name": "bench"},
-        "spec": {"images": [{"name": reference} for reference in references]},
-    }
-    (scene.folder / "hauler.yaml").write_text(yaml.safe_dump(haul))
+def _fill(source: Registry, stock: Stock, maker: Maker) -> dict[str, Layout]:
+    layouts = {image.reference: maker.make(image) for image in (*stock.first, *stock.updates.values())}
+    for layout in layouts.values():
+        push(layout, f"http://{source.address}")
+    return layouts
+
+
+def _arrange(
+    folder: Path, wish: Wish, stock: Stock, layouts: Mapping[str, Layout], registries: tuple[Registry, Registry]
+) -> Scene:
+    source, target = registries
+    sizes = {reference: blobs_of(layout, [reference]) for reference, layout in layouts.items()}
+    before = _together(sizes, [image.reference for image in stock.first])
+    changes = {old: _new_bytes(before, sizes[new.reference]) for old, new in stock.updates.items()}
+    total = sum(before.values())
+    updated = {ONE_CHANGED: (_ordinary(changes),), FIVE_PERCENT: choose(changes, round(total * _FIVE_PERCENT))}
+    editions, changed_bytes = {}, {}
+    for name, replaced in ((FIRST, ()), *updated.items()):
+        images = [stock.updates[image.reference] if image.reference in replaced else image for image in stock.first]
+        editions[name] = write_edition(name, _named(images, layouts), source.address, folder / "editions" / name)
+        lock(editions[name])
+        if name != FIRST:
+            after = _together(sizes, [image.reference for image in images])
+            changed_bytes[name] = _new_bytes(before, after)
+    content = Content(
+        sets=[*wish.sets, *wish.series],
+        images=len(stock.first),
+        blobs=len(before),
+        size_bytes=total,
+        changed_bytes=changed_bytes,
+    )
+    return Scene(folder, wish.programs, source, target, editions, content, before)
+
+
+def lock(edition: Edition) -> None:
+    """Lock Packhorse's package; that is no part of any measured job."""
+    subprocess.run(
+        [str(Path(sys.executable).with_name("packhorse")), "--quiet", "lock"], cwd=edition.package, check=True
+    )
+
+
+def _named(images: Sequence[Image], layouts: Mapping[str, Layout]) -> list[Named]:
+    digests = {name: str(found["digest"]) for layout in layouts.values() for name, found in layout.named()}
+    return [Named(image.reference, digests[image.reference]) for image in images]
+
+
+def _together(sizes: Mapping[str, Mapping[str, int]], references: Sequence[str]) -> dict[str, int]:
+    return {digest: size for reference in references for digest, size in sizes[reference].items()}
+
+
+def _ordinary(changes: Mapping[str, int]) -> str:
+    """Return the update of middle size."""
+    return sorted(changes, key=lambda name: (changes[name], name))[(len(changes) - 1) // 2]
+
+
+def _new_bytes(before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    return sum(size for digest, size in after.items() if digest not in before)

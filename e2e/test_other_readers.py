@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.peers.install import ensure_go_program
 from corpus.maker import Maker
 from corpus.sets import SETS
 from corpus.workshop import Workshop
 from e2e.cluster.process import Daemon, wait_until
-from e2e.readers import ensure_go_program
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _PACKHORSE = Path(sys.executable).with_name("packhorse")

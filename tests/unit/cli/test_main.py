@@ -1,5 +1,6 @@
 """The command line's manners: help, typing errors, exit codes, and what is imported when."""
 
+import gc
 import json
 import logging
 import subprocess
@@ -347,3 +348,16 @@ def test_the_shell_completes_verbs_and_options() -> None:
     assert "verify" not in completed("packhorse com")
     assert completed("packhorse completion z") == ["zsh"]
     assert "--progress" in completed("packhorse --pro")
+
+
+def test_a_verb_that_runs_for_days_has_its_garbage_collected() -> None:
+    # The start is without, and a server must not be.
+    (serve,) = (verb for verb in VERBS if verb.name == "serve")
+    gc.disable()
+    try:
+        main._load.__wrapped__(serve)
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.enable()

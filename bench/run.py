@@ -1,0 +1,142 @@
+"""One run: opens the scene, goes through all courses round by round, and keeps what was measured."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.cases.arriving import arriving
+from bench.cases.building import building
+from bench.cases.growing import Growth, Plan, inspecting
+from bench.cases.model import Course
+from bench.cases.serving import serving
+from bench.cases.starting import starting
+from bench.cases.verifying import verifying
+from bench.errors import BenchError
+from bench.limits import measure_limits
+from bench.machine import describe, version_of
+from bench.peers.find import find_peers
+from bench.programs import PACKHORSE, PROGRAMS, Program
+from bench.programs.packhorse import EXECUTABLE
+from bench.results import Point, Results, Sample
+from bench.scene import Scene, Wish, open_scene
+
+__all__ = ["Wanted", "run"]
+
+_CACHE = Path(__file__).parents[1] / ".cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for."""
+
+    sets: Sequence[str]
+    series: Sequence[str]
+    rounds: int
+    growth: Plan
+    without: Sequence[str] = ()
+    """Programs that take no part."""
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What has been measured so far."""
+
+    jobs: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
+    left_out: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def run(wanted: Wanted) -> Results:
+    """Measure everything.
+
+    Raises:
+        BenchError: Packhorse could not do a job, or the scene could not be made.
+    """
+    date, machine = datetime.now(UTC), describe()
+    here, missing = find_peers()
+    for name in wanted.without:
+        if here.pop(name, None) is not None:
+            missing[name] = "left out on the command line"
+    for name, reason in missing.items():
+        _tell(f"{name} takes no part: {reason}")
+    programs = [program for program in PROGRAMS if program is PACKHORSE or program.executable in here]
+    taken, points = _Taken(), []
+    with open_scene(_CACHE / "bench", _CACHE / "corpus", Wish(wanted.sets, wanted.series, here)) as scene:
+        _courses(scene, programs, wanted, taken)
+        points = _grow(scene, programs, wanted, taken)
+        _tell("limits")
+        limits = measure_limits(scene)
+    used = {program.executable for program in programs} | ({"olareg", "zot"} & here.keys())
+    return Results(
+        date=date.isoformat(timespec="seconds"),
+        rounds=wanted.rounds,
+        machine=machine,
+        registry=_registry_name(here),
+        content=scene.content,
+        programs=_versions(here, used),
+        missing=missing,
+        left_out=taken.left_out,
+        jobs=taken.jobs,
+        growth=points,
+        limits=limits,
+    )
+
+
+def _courses(scene: Scene, programs: Sequence[Program], wanted: Wanted, taken: _Taken) -> None:
+    _go_through(building(scene, programs), wanted.rounds, taken)
+    _go_through(verifying(scene, programs), wanted.rounds, taken)
+    _go_through(arriving(scene, programs), wanted.rounds, taken)
+    with serving(scene) as course:
+        _go_through(course, wanted.rounds, taken)
+    _go_through(starting(scene), wanted.rounds, taken)
+
+
+def _grow(scene: Scene, programs: Sequence[Program], wanted: Wanted, taken: _Taken) -> list[Point]:
+    for program in programs:
+        scene.room(program.name).empty()
+    left_out: dict[str, str] = {}
+    growth = Growth(scene, programs, wanted.growth)
+    points = list(growth.points(_tell, left_out))
+    if left_out:
+        taken.left_out["growth"] = left_out
+    able = [program for program in programs if program.name not in left_out]
+    _go_through(inspecting(scene, growth, able), wanted.rounds, taken)
+    return points
+
+
+def _go_through(course: Course, rounds: int, taken: _Taken) -> None:
+    able = dict(course.contestants)
+    for number in range(-1, rounds):
+        _tell(f"{course.name}: {f'round {number + 1} of {rounds}' if number >= 0 else 'preparing'}")
+        for name, contestant in list(able.items()):
+            if number > 0 and contestant.slow:
+                continue
+            try:
+                if number < 0:
+                    contestant.prepare()
+                    continue
+                for job, sample in contestant.run():
+                    taken.jobs.setdefault(job, {}).setdefault(name, []).append(sample)
+            except BenchError as error:
+                if name == PACKHORSE.name:
+                    raise
+                # A peer that cannot do a job is left out of what follows, and said so.
+                _tell(f"{name} is left out of {course.name}: {error}")
+                taken.left_out.setdefault(course.name, {})[name] = str(error)
+                del able[name]
+
+
+def _versions(here: Mapping[str, str], used: set[str]) -> dict[str, str]:
+    options = {program.executable: list(program.version) for program in PROGRAMS}
+    paths = {**here, PACKHORSE.executable: EXECUTABLE}
+    return {name: version_of([paths[name], *options.get(name, ["--version"])]) for name in sorted(used)}
+
+
+def _registry_name(here: Mapping[str, str]) -> str:
+    program = here.get("registry", "docker-registry")
+    return f"distribution {version_of([program, '--version'])}"
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
