@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from packhorse.base.errors import IntegrityError
+from packhorse.base.json_decoder import decode_as
 from packhorse.deploy.model import RecordSummary
 from packhorse.kube.object_identity import ObjectIdentity
 
@@ -173,7 +174,7 @@ def decode_record(content: bytes, where: str) -> ReleaseRecord:
             plain = stream.read(_MAX_RECORD_BYTES + 1)
         if len(plain) > _MAX_RECORD_BYTES:
             raise IntegrityError(f"the release record {where} is larger than {_MAX_RECORD_BYTES} bytes")
-        record = msgspec.json.decode(plain, type=ReleaseRecord)
+        record = decode_as(plain, ReleaseRecord)
     except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
         raise IntegrityError(f"the release record {where} cannot be read: {error}") from error
     if record.schema != 1:

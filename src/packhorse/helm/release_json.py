@@ -3,6 +3,7 @@
 import msgspec
 
 from packhorse.base.errors import ClusterError
+from packhorse.base.json_decoder import decode_as
 from packhorse.helm.model import ReleaseResult, ReleaseStatus
 
 __all__ = ["read_release"]
@@ -45,7 +46,7 @@ def read_release(content: bytes) -> ReleaseResult:
         ClusterError: It is not what Helm 3 and 4 print.
     """
     try:
-        found = msgspec.json.decode(content, type=_Release)
+        found = decode_as(content, _Release)
     except msgspec.DecodeError as error:
         raise ClusterError(f"expected a release in JSON from Helm, found something else: {error}") from error
     metadata = found.chart.metadata if found.chart else _Metadata()

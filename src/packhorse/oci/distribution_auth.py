@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from packhorse.base.errors import RegistryError
+from packhorse.base.json_decoder import decode_as
 from packhorse.oci import distribution_errors
 from packhorse.oci.distribution_transport import Answer, Request, Upload
 from packhorse.oci.registry_settings import Credential, CredentialSource
@@ -141,7 +142,7 @@ class Authenticator:
                 user=None if credential is None else credential.username,
             )
         try:
-            given = msgspec.json.decode(body, type=_TokenAnswer, strict=False)
+            given = decode_as(body, _TokenAnswer, strict=False)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             message = f"the token service of {server.name} gave no token\n  from {realm}: {error}"
             raise RegistryError(message) from error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from packhorse.base.errors import IntegrityError
+from packhorse.base.json_decoder import decode_as
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_errors import NotFoundError
@@ -175,7 +176,7 @@ def _media_type(answer: Answer) -> str:
 def _media_type_within(content: bytes, what: str) -> str:
     """Tell from the content what a registry that answers "application/json" does not say."""
     try:
-        said = msgspec.json.decode(content, type=_SelfDescribed)
+        said = decode_as(content, _SelfDescribed)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{what} is not a manifest: {error}") from error
     if said.media_type is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from packhorse.base.errors import ConfigError
+from packhorse.base.json_decoder import decode_as
 from packhorse.oci.reference import DEFAULT_REGISTRY
 from packhorse.oci.registry_settings import Credential
 
@@ -152,7 +153,7 @@ def _read_helper_answer(answer: HelperAnswer, name: str, registry: str) -> Crede
         message = f"{program} has no answer for {registry}: exit code {answer.exit_code}: {said[:200]}"
         raise ConfigError(message, hint=_helper_hint(program))
     try:
-        found = msgspec.json.decode(answer.stdout, type=_HelperCredential)
+        found = decode_as(answer.stdout, _HelperCredential)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         # The answer is not shown: it may hold a secret.
         message = f"{program} gave no credentials for {registry}, but something else"
@@ -179,7 +180,7 @@ def _read(path: Path) -> _AuthFile | None:
     if not content.strip():
         return None
     try:
-        return msgspec.json.decode(content, type=_AuthFile)
+        return decode_as(content, _AuthFile)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not a file of registry logins: {error}") from error
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from packhorse.base.errors import IntegrityError, PackhorseError
+from packhorse.base.json_decoder import decode_as
 from packhorse.oci.digest import Digest
 
 __all__ = ["SCHEMA_VERSION", "Descriptor", "Index", "Manifest", "Platform", "canonical_json", "decode_json"]
@@ -103,7 +104,7 @@ def decode_json(content: bytes, shape: type[_T], where: str) -> _T:
     """
     try:
         json.loads(content.decode("utf-8"), object_pairs_hook=_unique_keys)
-        return msgspec.json.decode(content, type=shape, dec_hook=_decode_hook)
+        return decode_as(content, shape, dec_hook=_decode_hook)
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         message = f"{where} is not what it must be: {error}"
         raise IntegrityError(message) from error

@@ -6,6 +6,7 @@ cache is read in a thread first, and a client that takes next to nothing for min
 """
 
 import asyncio
+import errno
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ __all__ = ["Run", "Sender", "StalledError"]
 _SLICE = 16 * MIB
 _BLOCK = MIB
 _PROBE_EVERY = 4 * MIB
+_OF_THE_MEDIUM = frozenset({errno.EIO, errno.EBADMSG, errno.ENODATA, errno.EREMOTEIO, errno.ESTALE, errno.EUCLEAN})
+"""What ``sendfile`` says of the file, not of the client."""
 
 
 class StalledError(ConnectionError):
@@ -86,7 +89,10 @@ class Sender:
         while run.count:
             count = min(run.count, _SLICE)
             if not _is_cached(run.fd, run.offset, count):
-                await loop.run_in_executor(self._pool, self._warm, run.fd, run.offset, count)
+                try:
+                    await loop.run_in_executor(self._pool, self._warm, run.fd, run.offset, count)
+                except OSError as error:
+                    raise _unreadable(run.offset, error) from error
             try:
                 async with asyncio.timeout(self._stall_seconds):
                     await _send_file(loop, transport, run, count)
@@ -154,7 +160,14 @@ class Sender:
 async def _send_file(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, run: Run, count: int) -> None:
     if transport.is_closing():
         raise ConnectionResetError
-    sent = await loop.sendfile(transport, _File(run.fd), run.offset, count, fallback=False)  # type: ignore[arg-type]
+    try:
+        sent = await loop.sendfile(transport, _File(run.fd), run.offset, count, fallback=False)  # type: ignore[arg-type]
+    except ConnectionError:
+        raise
+    except OSError as error:
+        if error.errno not in _OF_THE_MEDIUM:
+            raise
+        raise _unreadable(run.offset, error) from error
     if sent != count:
         message = f"the file ends {count - sent} bytes too early"
         raise IntegrityError(message)
@@ -182,8 +195,7 @@ def _read_exactly(fd: int, offset: int, count: int) -> bytes:
         try:
             piece = os.pread(fd, count, offset)
         except OSError as error:
-            message = f"byte {offset} of the file cannot be read: {error.strerror}"
-            raise IntegrityError(message) from error
+            raise _unreadable(offset, error) from error
         if not piece:
             message = f"the file ends at byte {offset}; {count} more bytes should be there"
             raise IntegrityError(message)
@@ -191,6 +203,10 @@ def _read_exactly(fd: int, offset: int, count: int) -> bytes:
         offset += len(piece)
         count -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _unreadable(offset: int, error: OSError) -> IntegrityError:
+    return IntegrityError(f"the file cannot be read from byte {offset:,} on: {error.strerror}")
 
 
 def _read_block(stream: BlobStream, count: int) -> bytearray:

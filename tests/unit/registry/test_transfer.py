@@ -1,6 +1,7 @@
 """Bytes on their way to clients: by sendfile, over TLS, from cold disks, to clients that stall or go away."""
 
 import asyncio
+import errno
 import hashlib
 import http.client
 import json
@@ -296,6 +297,35 @@ def test_a_file_that_is_cut_short_breaks_the_answer_off(tmp_path: Path) -> None:
         with running(catalog) as server, pytest.raises(http.client.IncompleteRead):
             server.ask(blob(upstream))
     source.close()
+
+
+@pytest.mark.parametrize("call", ["preadv", "sendfile"])
+def test_a_medium_that_cannot_be_read_breaks_the_answer_off_and_is_logged(
+    catalog: Catalog,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    call: str,
+) -> None:
+    sendfile = os.sendfile
+
+    def broken(*given: int) -> int:
+        # asyncio takes a first call that fails for a file that the kernel cannot send.
+        if call == "sendfile" and given[2] < SIZE // 2:
+            return sendfile(given[0], given[1], given[2], min(given[3], SIZE // 2))
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(transfer, "_is_cached", lambda *_: call == "sendfile")
+    monkeypatch.setattr(os, call, broken)
+    with running(catalog) as server:
+        digest = upstream.shared.digest
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            server.ask(f"{REPOSITORY}/blobs/{digest}")
+        monkeypatch.undo()
+        assert server.ask(f"{REPOSITORY}/blobs/{digest}").status == 200
+    assert f"broke off {digest}: the file cannot be read from byte" in caplog.text
+    assert "Input/output error" in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_damaged_manifest_is_not_served(tmp_path: Path) -> None:
