@@ -9,7 +9,7 @@ from typing import Any
 
 from packhorse.app.chart_sources import ChartContent
 from packhorse.app.package_folder import PackageFolder
-from packhorse.app.values_refusal import values_refusal
+from packhorse.app.values_refusal import is_values_refusal, values_refusal
 from packhorse.base.errors import ConfigError
 from packhorse.base.units import plural
 from packhorse.helm.model import RenderRequest
@@ -85,7 +85,7 @@ class ChartRendering:
     def _explained(self, error: ConfigError, files: Sequence[str], name: str) -> ConfigError:
         what = f"{self.what} with the values {name}" if name else self.what
         message = self._with_paths(error.message.removeprefix(f"rendering chart {self.archive.name}: "))
-        refusals = values_refusal(message, self.content.locked.chart, [*self._own_values(), *map(self._located, files)])
+        refusals = self._refused_values(message, files) if is_values_refusal(message) else []
         if refusals:
             count = plural(len(refusals), "value is", "values are")
             return ConfigError(f"{what}: {count} not what the chart's schema allows.", failures=refusals)
@@ -94,15 +94,18 @@ class ChartRendering:
             hint = "kubernetes.version in packhorse.yaml says which Kubernetes the package is for"
         return ConfigError(f"{what}: {message}", hint=hint)
 
+    def _refused_values(self, message: str, files: Sequence[str]) -> list[ConfigError]:
+        documents = [read_located(self._written(path), path) for path in files]
+        return values_refusal(message, self.content.locked.chart, [*self._own_values(), *documents])
+
     def _with_paths(self, message: str) -> str:
         """Name files of a chart in a folder by their paths in the package, where Helm begins with the chart's name."""
         path = re.compile(rf"(?<![\w./-]){re.escape(self.content.locked.chart)}/(?:charts|templates|crds)/[^\s:\")>]+")
         return path.sub(lambda match: self.content.shown(match[0]), message)
 
-    def _located(self, path: str) -> LocatedDocument:
-        return read_located(self._written(path), path)
-
-    def _own_values(self) -> Iterator[LocatedDocument]:
-        content = self.content.unpacked.files.get("values.yaml")
-        if content is not None:
-            yield read_located(content, self.content.shown(f"{self.content.locked.chart}/values.yaml"))
+    def _own_values(self) -> list[LocatedDocument]:
+        content = self.content.unpacked.files.get("values.yaml", b"")
+        try:
+            return [read_located(content, self.content.shown(f"{self.content.locked.chart}/values.yaml"))]
+        except ConfigError:
+            return []  # Helm is less strict about a chart's own values; what it refuses of others is told all the same

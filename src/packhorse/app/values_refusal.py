@@ -8,7 +8,7 @@ from typing import Any
 from packhorse.base.errors import ConfigError
 from packhorse.package.yaml_document import LocatedDocument, Path
 
-__all__ = ["values_refusal"]
+__all__ = ["is_values_refusal", "values_refusal"]
 
 _INTRODUCTION = "values don't meet the specifications of the schema"
 _CHART = re.compile(r"^(?P<chart>[^\s:]+):$")
@@ -25,19 +25,24 @@ class _Fault:
     said: str
 
 
+def is_values_refusal(message: str) -> bool:
+    """Whether Helm speaks of values that a schema refuses."""
+    return _INTRODUCTION in message
+
+
 def values_refusal(message: str, chart: str, documents: Sequence[LocatedDocument]) -> list[ConfigError]:
     """Say for each value that a schema refuses which file has it, on which line.
 
     Args:
-        message: What Helm said.
+        message: What Helm said; :func:`is_values_refusal`.
         chart: The chart's name; the values of other charts in the message stand under their own names.
         documents: The values files, later ones win; the chart's own values are the first.
 
     Returns:
-        One error for each fault; empty when the message is about something else.
+        One error for each fault, in the order of files and lines; empty when Helm puts it in words that are not known.
     """
-    _, found, rest = message.partition(_INTRODUCTION)
-    located = [_located(fault, documents) for fault in _faults(rest, chart)] if found else []
+    rest = message.partition(_INTRODUCTION)[2]
+    located = [_located(fault, documents) for fault in _faults(rest, chart)]
     # Helm has them in another order each time.
     return [error for _, error in sorted(located, key=lambda one: (one[0], one[1].message))]
 

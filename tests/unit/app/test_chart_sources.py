@@ -267,6 +267,26 @@ def test_a_dependency_from_a_registry_goes_the_way_of_images(shop: Shop, registr
         shop.lock()
 
 
+@needs_helm
+@needs_kubectl
+@pytest.mark.peer("helm")
+def test_a_chart_whose_own_values_only_helm_can_read_still_says_what_is_refused(shop: Shop) -> None:
+    shop.write("chart/Chart.yaml", "apiVersion: v2\nname: inner\nversion: 1.0.0\n")
+    shop.write("chart/values.yaml", "a: 1\n---\nb: 2\n")
+    shop.write("chart/values.schema.json", '{"properties": {"size": {"type": "integer"}}}')
+    shop.write("chart/templates/app.yaml", '{{ fail "no" }}')
+    shop.write("values.yaml", "size: big\n")
+    shop.define("components: [{name: a, charts: [{name: c, source: chart, values: [values.yaml]}]}]\n")
+    with pytest.raises(ConfigError, match="1 value is not what the chart's schema allows") as caught:
+        shop.lock()
+    assert caught.value.failures[0].message.startswith("values.yaml:1:7: size: got string, want integer")
+    shop.write("values.yaml", "size: 1\n")
+    with pytest.raises(
+        ConfigError, match=r"^chart c of component a: execution error at \(chart/templates/app\.yaml:1:3\)"
+    ):
+        shop.lock()
+
+
 def test_what_is_no_chart_in_a_registry(shop: Shop, registry: Registry, tmp_path: Path) -> None:
     put_chart(registry, chart(), "1.0.0", config_type="application/vnd.example+json")
     with shop_opened(shop) as sources, pytest.raises(IntegrityError, match="is no Helm chart"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from packhorse.app.values_refusal import values_refusal
+from packhorse.app.values_refusal import is_values_refusal, values_refusal
 from packhorse.package.yaml_document import read_located
 
 OWN = read_located("replicas: 1\nimage: {tag: v1}\ncache: {size: 1}\n", "charts/shop/values.yaml")
@@ -52,4 +52,7 @@ def test_without_any_file_the_words_are_left() -> None:
 
 
 def test_other_failures_are_none_of_its_business() -> None:
-    assert values_refusal("execution error at (shop/templates/a.yaml:1:2): - at '/x': y", "shop", [OWN]) == []
+    said = "execution error at (shop/templates/a.yaml:1:2): - at '/x': y"
+    assert not is_values_refusal(said)
+    assert values_refusal(said, "shop", [OWN]) == []
+    assert is_values_refusal(SAID)
