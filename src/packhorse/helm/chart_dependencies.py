@@ -1,5 +1,6 @@
 """What a chart says that it depends on, and which version of each its lock file has."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ __all__ = ["Dependency", "dependencies"]
 _FILES = {"Chart.yaml": "Chart.lock", "requirements.yaml": "requirements.lock"}
 """Where charts name their dependencies, and where Helm wrote down what they came to; the second of each v1 alone."""
 
+_EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
@@ -21,11 +24,18 @@ class Dependency:
     Attributes:
         version: As it is locked; else as it is written, which may be a range.
         repository: Empty for a chart that must lie in ``charts/``.
+        written: The version as ``Chart.yaml`` has it.
     """
 
     name: str
     version: str
     repository: str
+    written: str = ""
+
+    @property
+    def is_out_of_sync(self) -> bool:
+        """Whether the lock file has another version than the exact one that is written."""
+        return bool(_EXACT.fullmatch(self.written)) and self.written.lstrip("v") != self.version.lstrip("v")
 
 
 def dependencies(files: Mapping[str, bytes], where: str) -> list[Dependency]:
@@ -43,7 +53,7 @@ def dependencies(files: Mapping[str, bytes], where: str) -> list[Dependency]:
         locked = {(one.name, one.repository): one.version for one in _entries(files, lock, where)}
         for entry in _entries(files, path, where):
             version = locked.get((entry.name, entry.repository), entry.version)
-            found.append(Dependency(entry.name, version, entry.repository))
+            found.append(Dependency(entry.name, version, entry.repository, entry.version))
     return found
 
 

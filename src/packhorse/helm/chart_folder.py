@@ -72,6 +72,9 @@ class _Packer:
                 f"{missing}; {dependency.repository} is a repository that only the Helm of somebody else knows",
                 hint=f"write its URL in {where}/Chart.yaml; helm repo list shows it",
             )
+        if dependency.is_out_of_sync:
+            versions = f"Chart.yaml wants {dependency.written}, and Chart.lock has {dependency.version}"
+            raise ConfigError(f"{missing}; {versions}", hint=f"run helm dependency update {where}")
         if self.fetch is None:
             raise ConfigError(missing, hint=f"run helm dependency build {where}")
         try:

@@ -165,7 +165,7 @@ def test_what_must_be_fetched_is_fetched_and_the_folder_stays_as_it_is(tmp_path:
     files = unpack(pack_folder(shop, root=tmp_path, fetch=fetch), "x").files
     assert files["charts/far-1.0.0.tgz"] == FAR
     assert "charts/near-1.0.0.tgz" in files
-    assert asked == [Dependency("far", "^1.0.0", "https://charts.example")]
+    assert asked == [Dependency("far", "^1.0.0", "https://charts.example", "^1.0.0")]
     assert not (shop / "charts").exists()
     assert not is_complete(shop, root=tmp_path)
     with pytest.raises(ConfigError, match="chart shop depends on far, which is not in its charts/") as caught:
@@ -180,9 +180,27 @@ def test_the_lock_file_says_which_version_a_range_came_to(chart: str, lock: str)
         chart: f"dependencies: [{entry.format('2.x.x')}]".encode(),
         lock: f"dependencies: [{entry.format('2.4.1')}]".encode(),
     }
-    assert dependencies(files, "x") == [Dependency("far", "2.4.1", "oci://example.com/charts")]
+    assert dependencies(files, "x") == [Dependency("far", "2.4.1", "oci://example.com/charts", "2.x.x")]
     elsewhere = {**files, lock: files[lock].replace(b"example.com", b"example.net")}
-    assert dependencies(elsewhere, "x") == [Dependency("far", "2.x.x", "oci://example.com/charts")]
+    assert dependencies(elsewhere, "x") == [Dependency("far", "2.x.x", "oci://example.com/charts", "2.x.x")]
+
+
+@pytest.mark.parametrize(
+    ("written", "locked", "differs"),
+    [("1.0.0", "1.0.1", True), ("v1.0.0", "1.0.0", False), ("1.0.0+a", "1.0.0+b", True), ("^1.0.0", "2.0.0", False)],
+)
+def test_a_lock_file_with_another_version_is_out_of_date(
+    tmp_path: Path, written: str, locked: str, *, differs: bool
+) -> None:
+    entry = "dependencies: [{{name: far, version: '{}', repository: 'oci://example.com/charts'}}]\n"
+    files = {"Chart.yaml": CHART.format(name="shop") + entry.format(written), "Chart.lock": entry.format(locked)}
+    shop = write(tmp_path / "shop", files)
+    if not differs:
+        assert "charts/far-1.0.0.tgz" in unpack(pack_folder(shop, root=tmp_path, fetch=lambda _: FAR), "x").files
+        return
+    with pytest.raises(ConfigError, match=r"Chart\.yaml wants .*, and Chart\.lock has") as caught:
+        pack_folder(shop, root=tmp_path, fetch=lambda _: FAR)
+    assert caught.value.hint == "run helm dependency update shop"
 
 
 @pytest.mark.parametrize(
