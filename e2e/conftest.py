@@ -10,6 +10,11 @@ from e2e.cluster.cluster import Cluster
 from e2e.cluster.internet import Internet
 from e2e.cluster.network import SiteNetwork
 
+# These speak by assertions as tests do, and shall say as much when they fail.
+pytest.register_assert_rewrite(
+    "e2e.completeness", "e2e.example_checks", "e2e.journey", "e2e.systemd", "e2e.walkthrough"
+)
+
 # The suite's own limit of a minute is for unit tests; here a test may be the one that waits for the bed.
 _TIMEOUT_SECONDS = 600
 _HOSTS = ["127.0.0.1", "::1", "localhost", SiteNetwork.node_address, SiteNetwork.service_range]

@@ -15,15 +15,18 @@ __all__ = ["main"]
 # What is looked for, and the Debian package that has it.
 _NEEDS = {
     "conntrack": "conntrack",
+    "curl": "curl",
     "docker-registry": "docker-registry",
     "ip": "iproute2",
     "iptables": "iptables",
+    "jq": "jq",
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",
     "runc": "runc",
     "skopeo": "skopeo",
     "strace": "strace",
+    "systemd-analyze": "systemd",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 _CORPUS_NEEDS = {

@@ -6,7 +6,6 @@ rights where the unit says so. What only systemd can show is not shown: that the
 can live with, that it is started again, and at boot.
 """
 
-import configparser
 import shlex
 from pathlib import Path
 
@@ -56,12 +55,10 @@ class UnitRunner:
         said = self._cluster.run_in_node("sh", "-c", f"systemd-analyze verify {shlex.quote(str(path))} 2>&1")
         complaints = [line for line in said.splitlines() if str(path) in line or line.startswith(name)]
         assert not complaints, f"systemd-analyze says of {path}: {complaints}"
-        unit = configparser.ConfigParser(interpolation=None, strict=False)
-        unit.optionxform = str  # type: ignore[assignment,method-assign]
-        unit.read_string(self._cluster.run_in_node("cat", path))
-        service = unit["Service"]
-        without_rights = _NOBODY if service.get("DynamicUser") == "yes" else ()
-        self._cluster.start_on_node(name, *without_rights, *shlex.split(service["ExecStart"]))
+        lines = (line.partition("=") for line in self._cluster.run_in_node("cat", path).splitlines())
+        settings = {key: value for key, equals, value in lines if equals and not key.startswith(("#", ";"))}
+        without_rights = _NOBODY if settings.get("DynamicUser") == "yes" else ()
+        self._cluster.start_on_node(name, *without_rights, *shlex.split(settings["ExecStart"]))
         self._running.append(name)
 
     def _stop(self, name: str) -> None:
