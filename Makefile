@@ -91,7 +91,7 @@ fuzz: venv ## Feed broken input to the readers for FUZZ_SECONDS (60)
 test: venv tools ## Run the unit, contract and property tests with their coverage floors
 	$(call say,Running the tests)
 	mkdir -p .cache/coverage
-	$(PY) -m pytest tests --cov --cov-report= $(ARGS)
+	$(PY) -m pytest --cov --cov-report= $(ARGS)
 	$(if $(ARGS),,$(PY) scripts/coverage_floors.py)
 
 .PHONY: test-helm-sdk

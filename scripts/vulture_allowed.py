@@ -23,3 +23,7 @@ _.readable
 _.makefile
 _.sendall
 _.setsockopt
+
+# configparser asks its parser how keys are written, and pytest a module for its marks.
+_.optionxform
+pytestmark

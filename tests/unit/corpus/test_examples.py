@@ -36,12 +36,13 @@ def folder_of(name: str, scratch: Path) -> Path:
 
 @needs_helm
 @pytest.mark.peer("helm")
-@pytest.mark.parametrize("name", [name for name in SETS if (EXAMPLES / name).is_dir()])
+@pytest.mark.parametrize("name", [name for name in SETS if (EXAMPLES / name).is_dir() and name != "operator"])
 def test_charts_and_manifests_ask_for_exactly_the_images_that_are_made(name: str, tmp_path: Path) -> None:
+    # The operator's images stand in no field that is called image; e2e holds its lock against what a node pulls.
     folder = folder_of(name, tmp_path)
     package = yaml.safe_load((folder / "packhorse.yaml").read_text(encoding="utf-8"))
-    defaults = {variable["name"]: variable.get("default", "p") for variable in package["variables"]}
-    for path in (folder / "values").iterdir():
+    defaults = {variable["name"]: variable.get("default", "p") for variable in package.get("variables", [])}
+    for path in folder.glob("values/*"):
         path.write_text(re.sub(r"\$\{var\.(\w+)\}", lambda found: str(defaults.get(found[1], "")), path.read_text()))
     texts = []
     for component in package["components"]:
@@ -54,6 +55,9 @@ def test_charts_and_manifests_ask_for_exactly_the_images_that_are_made(name: str
             for manifest in component.get("manifests", [])
             for path in manifest["files"]
         ]
+        for kustomization in component.get("kustomizations", []):
+            command = ["kubectl", "kustomize", str(folder / kustomization["path"])]
+            texts.append(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     asked = set(re.findall(r'^\s*(?:- )?image: "?([^"\s]+)"?$', "\n".join(texts), re.MULTILINE))
     assert asked == {image.reference for image in images_of(name)}
 
