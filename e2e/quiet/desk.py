@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from e2e.quiet.events import Inet, Kind, Recording
-from e2e.quiet.package import IMAGE
+from e2e.quiet.package import IMAGE, RELEASE
 from e2e.quiet.recorder import Recorder
 from e2e.quiet.rule import Named, violations
 from e2e.quiet.site import LOOPBACK, QuietSite
@@ -45,6 +45,13 @@ class Desk:
     def plain(self, *arguments: str | Path) -> None:
         """Run a verb without recording it, for a case that needs its result."""
         self.recorder.place.packhorse(*arguments)
+
+    def deployed(self) -> None:
+        """See that the bundle is deployed on the site, by whichever case came first."""
+        record = f"/api/v1/namespaces/packhorse-system/secrets/packhorse.release.{RELEASE}.v1"
+        api = self.site.api.api
+        if self.site.namespace.call(lambda: api.get(record)) is None:
+            self.plain("deploy", self.bundle, "--kubeconfig", self.kubeconfig())
 
     def kubeconfig(self, host: str = LOOPBACK, port: int | None = None) -> Path:
         """A kubeconfig for the site's API, which it names by ``host``."""
