@@ -32,7 +32,8 @@ _CACHE = Path(__file__).parents[1] / ".cache" / "corpus"
 def main(arguments: Sequence[str]) -> int:
     """Do what ``arguments`` ask for, and give the exit code."""
     asked = _parser().parse_args(arguments)
-    workshop = Workshop(asked.cache)
+    # apt and npm run elsewhere: a path from here would be another one there.
+    workshop = Workshop(asked.cache.resolve())
     try:
         match asked.what:
             case None:

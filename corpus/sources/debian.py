@@ -192,11 +192,14 @@ class _Archives:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (self._root / name).mkdir(parents=True, exist_ok=True)
         status = self._root / "status"
-        status.touch()
+        if not status.exists():
+            status.touch()  # once: apt reads all lists anew when it is newer than apt's own cache
         settings = {
             "Dir::State": self._root / "state",
             "Dir::State::status": status,
             "Dir::Cache": self._root / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # container images turn it off, and each question takes seconds
+            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
             "APT::Architecture": self._architecture,
             "APT::Architectures": self._architecture,
             "APT::Install-Recommends": "false",

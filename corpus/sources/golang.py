@@ -21,6 +21,8 @@ require {module} {version}
 
 tool {package}
 """
+_FLAGS = ("-trimpath", "-buildvcs=false")
+"""Neither where a program was built gets into it, nor the state of the repository that its folder lies in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class GoProgram:
         del platform
         where = self._folder_key() if self.folder else f"{self.module}@{self.version}"
         compiler = workshop.run([_go(workshop), "env", "GOVERSION"]).strip()
-        flags = list(self.link_flags)
+        flags = [*_FLAGS, *self.link_flags]
         made = {"go": where, "package": self.package, "target": self.target, "flags": flags, "compiler": compiler}
         return {**made, "tags": list(self.tags)} if self.tags else made
 
@@ -81,8 +83,7 @@ class GoProgram:
             "GOWORK": "off",
         }
         output = draft / "program"
-        # The state of the repository that a folder lies in must not get into the program: it is not in the identity.
-        flags = ["-trimpath", "-buildvcs=false", "-tags", ",".join(self.tags), "-ldflags", " ".join(self.link_flags)]
+        flags = [*_FLAGS, "-tags", ",".join(self.tags), "-ldflags", " ".join(self.link_flags)]
         build: list[str | Path] = [_go(workshop), "build", *flags, "-o", output, self.package]
         if self.folder:
             workshop.run(build, cwd=self.folder, environment={**environment, "GOFLAGS": "-mod=readonly"})

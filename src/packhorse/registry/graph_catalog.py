@@ -87,8 +87,10 @@ class GraphCatalog:
         """Return what refers to a manifest within a repository, sorted by digest."""
         if self.blob(name, subject) is None:
             return ()
-        found = {digest for digest, _ in self._referrers.get(subject, ()) if digest in self._nodes}
-        return [describe(self._nodes[digest]) for digest in sorted(found)]
+        nodes = (self._nodes.get(digest) for digest, _ in self._referrers.get(subject, ()))
+        # What cosign finds by its tag names no subject: it is carried along, and is no referrer.
+        found = {node.descriptor.digest: node for node in nodes if node is not None and _is_about(node, subject)}
+        return [describe(found[digest]) for digest in sorted(found)]
 
     def open(self, descriptor: Descriptor, *, offset: int = 0) -> BlobStream:
         """Begin to read content from ``offset`` bytes on.
@@ -143,6 +145,10 @@ class GraphCatalog:
             message = f"manifest {descriptor.digest} is not there"
             raise IntegrityError(message)
         return node.content
+
+
+def _is_about(node: Node, digest: Digest) -> bool:
+    return node.parsed.subject is not None and node.parsed.subject.digest == digest
 
 
 def _as_digest(text: str) -> Digest | None:

@@ -1,6 +1,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,18 @@ def test_the_command_makes_sets_and_shows_them(
     assert main(["--cache", str(workshop.cache), "make", "shop", "demo"]) == 0
     some = capsys.readouterr().out
     assert [line.partition(":")[0] for line in some.splitlines() if line[0] != " "] == ["shop", "demo", "All together"]
+
+
+def test_a_cache_named_from_here_is_the_same_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dataclass(frozen=True)
+    class Where(Clock):
+        def entries(self, platform: str, workshop: Workshop) -> Iterator[Entry]:
+            workshop.tell(f"cache: {workshop.cache}")
+            yield from super().entries(platform, workshop)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(SETS, "demo", (image(Where()),))
+    assert main(["--cache", "mine", "make", "demo"]) == 0
+    assert f"cache: {tmp_path / 'mine'}" in capsys.readouterr().err

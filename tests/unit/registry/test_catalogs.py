@@ -1,6 +1,7 @@
 """Catalogues and the names under which clients find things in them."""
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from packhorse.app.serve import Conflict, find_conflicts, open_catalogs
 from packhorse.base.errors import ConfigError, IntegrityError, UsageError
+from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.registry.api import Ask, PullApi
 from packhorse.registry.graph_catalog import GraphCatalog
@@ -104,6 +106,27 @@ def test_a_repository_has_no_more_than_its_images_lead_to(tmp_path: Path) -> Non
     assert catalog.manifest(name, timestamp.digest) is not None
     assert catalog.referrers("docker.io/b/b", image.digest) == ()
     assert catalog.manifest("docker.io/b/b", signature.digest) is None
+
+
+def test_a_signature_that_is_found_by_its_tag_is_no_referrer(tmp_path: Path) -> None:
+    upstream = Upstream()
+    image, tagged = upstream.manifest(), upstream.manifest()
+    signature = upstream.signature(image)
+    tag = f"sha256-{image.digest.hex}.sig"
+
+    class Bundle(LayoutSource):
+        """Lists what cosign found by its tag, as a bundle does."""
+
+        def referrers(self) -> Iterator[tuple[Digest, Descriptor, str]]:
+            yield from super().referrers()
+            yield image.digest, tagged, tag
+
+    names = (("docker.io/a/a:1", image), ("", signature), ("", tagged))
+    catalog = GraphCatalog(Bundle.at(str(write_layout(tmp_path / "layout", upstream.blobs.content, names))))
+    assert [item.digest for item in catalog.referrers("docker.io/a/a", image.digest)] == [signature.digest]
+    found = catalog.manifest("docker.io/a/a", tag)
+    assert found is not None
+    assert found.digest == tagged.digest
 
 
 def test_one_tag_for_two_manifests_is_the_first_ones(tmp_path: Path) -> None:
