@@ -92,7 +92,7 @@ class Walk:
         """Make what the page makes beforehand, as a place without a network needs it, and open the terminals."""
         for name in self.page.sets:
             command = [sys.executable, "-m", "corpus", name, "--out", str(CACHE / f"internet-{name}")]
-            subprocess.run(command, cwd=_PROJECT, check=True)
+            subprocess.run(command, cwd=_PROJECT, env={**os.environ, "PATH": _search_path()}, check=True)
         for place in ("home", "site"):
             (self.folder / place).mkdir()
         self.units = UnitRunner(self.cluster)
