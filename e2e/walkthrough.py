@@ -24,7 +24,7 @@ from e2e.cluster.toolchain import find_go
 from e2e.systemd import UnitRunner
 from e2e.terminal import Terminal
 
-__all__ = ["CACHE", "Check", "Page", "Walk"]
+__all__ = ["CACHE", "Check", "Page", "Walk", "check_output"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 CACHE = _PROJECT / ".cache"
@@ -32,6 +32,7 @@ _PACKHORSE = Path(sys.executable).with_name("packhorse")
 _BLOCK = re.compile(
     r"^```(?P<kind>sh (?:connected|site|node|systemd)|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_COMMANDS = re.compile(r"^ *```(?:sh|bash|shell|console)\b", re.MULTILINE)
 # Where a page's commands find the machine that serves, and where a node has what was carried to it.
 _SERVER = "10.0.0.5"
 _NODE_FOLDER = "/tmp"
@@ -58,9 +59,16 @@ class Page:
     """What it makes in the cluster."""
 
     def blocks(self) -> list[tuple[str, str]]:
-        """Give the kind of each block, in their order (a place, or ``text``), and what is in it."""
+        """Give the kind of each block, in their order (a place, or ``text``), and what is in it.
+
+        Raises:
+            AssertionError: A block of commands names no place, and so would be passed over.
+        """
         page = self.path.read_text(encoding="utf-8")
-        return [(found["kind"].removeprefix("sh "), found["text"]) for found in _BLOCK.finditer(page)]
+        found = [(block["kind"].removeprefix("sh "), block["text"]) for block in _BLOCK.finditer(page)]
+        commands = len(_COMMANDS.findall(page))
+        assert commands == sum(kind != "text" for kind, _ in found), f"{self.path} has commands that name no place"
+        return found
 
 
 Check = Callable[["Walk"], None]
@@ -84,7 +92,7 @@ class Walk:
         """Make what the page makes beforehand, as a place without a network needs it, and open the terminals."""
         for name in self.page.sets:
             command = [sys.executable, "-m", "corpus", name, "--out", str(CACHE / f"internet-{name}")]
-            subprocess.run(command, cwd=_PROJECT, check=True)
+            subprocess.run(command, cwd=_PROJECT, env={**os.environ, "PATH": _search_path()}, check=True)
         for place in ("home", "site"):
             (self.folder / place).mkdir()
         self.units = UnitRunner(self.cluster)
