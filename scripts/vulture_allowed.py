@@ -23,3 +23,19 @@ _.readable
 _.makefile
 _.sendall
 _.setsockopt
+
+# http.server asks the handler and the server of the faulty proxy for these.
+_.protocol_version
+_.disable_nagle_algorithm
+_.close_connection
+_.do_HEAD
+_.do_POST
+_.do_PUT
+_.do_PATCH
+_.do_DELETE
+_.log_message
+_.daemon_threads
+_.block_on_close
+_.request_queue_size
+_.shutdown_request
+_.handle_error

@@ -336,7 +336,7 @@ def _write_whole(folder: Path, name: str, content: bytes) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder that outlasts a power failure; one that is there may be of a run that was killed before its sync."""
+    """Make a folder that outlasts a power failure; one that is there may be of a run killed before its sync."""
     if not folder.parent.is_dir():
         _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
