@@ -51,16 +51,16 @@ class PushRounds:
         harm = self._trouble(turn, random)
         seen = self._proxy.begin(harm.schedule)
         ended = self._run(turn.folder, harm)
-        self._check_whole()
         # A network that answers in the registry's place can say that all is there.
         lies = any(each.kind in misdeeds.LIES for each in seen)
+        self._check_whole(lies=lies)
         if ended.code == 0 and not lies:
             self._check_done()
         messages.check(ended, _ITEMS)
         there = set(self._target.blobs)
         again = self._proxy.begin()
         messages.must_succeed(self._run(turn.folder), "the second run")
-        self._check_whole()
+        self._check_whole(lies=False)
         self._check_done()
         self._check_sent(again, there)
         harmed = sum(1 for each in seen if each.kind)
@@ -100,13 +100,18 @@ class PushRounds:
             return packhorse(arguments, folder)
         return packhorse(arguments, folder, harm.disk, harm.ending)
 
-    def _check_whole(self) -> None:
-        """Every manifest has what is below it, and every blob its digest."""
+    def _check_whole(self, *, lies: bool) -> None:
+        """Every manifest has what is below it, and every blob its digest.
+
+        A list of signatures, which a client keeps for registries that keep none, may name one that a lie said is there.
+        """
         for digest, content in list(self._target.blobs.items()):
             if Digest.of(content) != digest:
                 raise Broken(f"the registry has other bytes under {digest}")
         for name, held in list(self._target.repositories.items()):
             for tag, digest in held.tags.items():
+                if lies and tag.startswith("sha256-"):
+                    continue
                 self._check_tree(name, tag, digest)
 
     def _check_tree(self, name: str, tag: str, digest: str) -> None:
