@@ -111,7 +111,7 @@ def sync_error(error: OSError, path: Path) -> PackhorseError:
 def write_error(error: OSError, path: Path) -> PackhorseError:
     """Say why a file of the bundle can't be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = f"the disk under {path.parent} is full"
+        message = f"can't write {path}: the disk is full"
         return UsageError(message, hint="free some space and run it again; what was fetched is kept")
     message = f"can't write {path}: {error.strerror}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG):
