@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -74,8 +74,9 @@ def claimed(names: PartFile) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before the lock is let go, so that nobody can hold one on a name that is gone.
-        names.lock.unlink(missing_ok=True)
+        # Before the lock is let go, so that nobody can hold one on a name that is gone. Left behind it does no harm.
+        with suppress(OSError):
+            names.lock.unlink(missing_ok=True)
         os.close(fd)
 
 
