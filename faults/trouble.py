@@ -75,6 +75,8 @@ def writing_disk(random: Random, size: int, *, syncs: int, calls: int) -> list[R
         Rule("write", "errno", fails, skip=random.randrange(40), times=times),
         Rule("write", "short", random.choice((1, 100, 5000, 100_000)), skip=random.randrange(10)),
         Rule("sync", "errno", CANNOT_WRITE, skip=random.randrange(syncs), times=times),
+        # The first sync is of a whole bundle, or of the first blob.
+        Rule("sync", "lose", CANNOT_WRITE, times=times),
         Rule("sync", "lose", CANNOT_WRITE, skip=random.randrange(syncs), times=times),
         Rule("rename", "errno", fails, skip=few, times=times),
         Rule("create", "errno", fails, skip=few, times=times),
