@@ -15,12 +15,14 @@ SDK_VENV := .cache/venv-helm-sdk
 export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 # Folders with Python in them that are there; typed ones without examples/, whose programs belong to their images.
-TYPED := $(wildcard src tests e2e corpus bench fuzz scripts)
+TYPED := $(wildcard src tests e2e corpus bench faults fuzz scripts)
 LINTED := $(TYPED) $(wildcard examples)
 
 # What `make fuzz` and `make check` spend on fuzzing.
 FUZZ_SECONDS ?= 60
 CHECK_FUZZ_SECONDS ?= 20
+# When `make faults` begins no more rounds; 0 plays all of them.
+FAULTS_SECONDS ?= 0
 # Extra arguments for pytest and the benchmark: make test ARGS="-k digest", make bench ARGS="--quick".
 ARGS ?=
 say = @echo '== $(1)'
@@ -116,6 +118,11 @@ e2e: venv tools ## Run everything on a real Kubernetes with no road out (Linux, 
 	$(PY) -m e2e.cluster.build
 	$(call say,Running e2e)
 	$(PY) -m pytest e2e $(ARGS)
+
+.PHONY: faults
+faults: venv tools ## Run the verbs while network, disk, clock and operator fail (FAULTS_SECONDS=240 for a bound)
+	$(call say,Rounds of the verbs with faults)
+	$(PY) -m faults --seconds $(FAULTS_SECONDS) $(ARGS)
 
 # --- Gates -------------------------------------------------------------------------------------------------------
 

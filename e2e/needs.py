@@ -1,4 +1,4 @@
-"""Installs what the stories take from the machine: ``python -m e2e.needs``. Does nothing where all is there.
+"""Installs what stories and faults take from the machine: ``python -m e2e.needs``. Does nothing where all is there.
 
 ``python -m e2e.needs corpus`` installs what making all images of the corpus takes.
 """
@@ -14,6 +14,8 @@ __all__ = ["main"]
 
 # What is looked for, and the Debian package that has it.
 _NEEDS = {
+    "/usr/include/stdlib.h": "libc6-dev",
+    "cc": "gcc",
     "conntrack": "conntrack",
     "curl": "curl",
     "docker-registry": "docker-registry",

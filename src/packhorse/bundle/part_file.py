@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -74,8 +74,9 @@ def claimed(names: PartFile) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before the lock is let go, so that nobody can hold one on a name that is gone.
-        names.lock.unlink(missing_ok=True)
+        # Before the lock is let go, so that nobody can hold one on a name that is gone. Left behind it does no harm.
+        with suppress(OSError):
+            names.lock.unlink(missing_ok=True)
         os.close(fd)
 
 
@@ -111,7 +112,7 @@ def sync_error(error: OSError, path: Path) -> PackhorseError:
 def write_error(error: OSError, path: Path) -> PackhorseError:
     """Say why a file of the bundle can't be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = f"the disk under {path.parent} is full"
+        message = f"can't write {path}: the disk is full"
         return UsageError(message, hint="free some space and run it again; what was fetched is kept")
     message = f"can't write {path}: {error.strerror}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG):

@@ -7,6 +7,7 @@ the API's own discovery documents, and objects pass as they are.
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +31,8 @@ __all__ = ["LightkubeCluster"]
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _READ_TIMEOUT_SECONDS = 30.0
+_ANSWER_SECONDS = 60.0
+"""For a whole answer: the read timeout starts anew with every byte that a server drips."""
 _TRIES = 4
 _FIRST_PAUSE_SECONDS = 0.25
 _MAX_PAUSE_SECONDS = 5.0
@@ -49,15 +52,23 @@ class LightkubeCluster:
     the connection breaks; creations and replacements only when the server says that it did nothing.
     """
 
-    def __init__(self, client: httpx2.Client, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: httpx2.Client,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take over an open connection, whose base URL is the API server's.
 
         Args:
             client: Closed by :meth:`close`.
             sleep: Pauses between tries, in seconds.
+            clock: Seconds that never go back.
         """
         self._client = client
         self._sleep = sleep
+        self._clock = clock
         self._resources: dict[str, dict[str, KubeObject]] = {}
 
     @classmethod
@@ -256,7 +267,9 @@ class LightkubeCluster:
         for attempt in range(1, _TRIES + 1):
             last = attempt == _TRIES
             try:
-                response = self._client.request(method, path, params=params, content=content, headers=headers)
+                response = self._receive(
+                    self._client.build_request(method, path, params=params, content=content, headers=headers)
+                )
             except httpx2.TransportError as error:
                 if last or method in {"POST", "PUT"} or isinstance(error, httpx2.ConnectError):
                     raise _broken(doing, self._client.base_url, error) from error
@@ -272,6 +285,20 @@ class LightkubeCluster:
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             raise api_errors.refusal(doing, response.status_code, _status_of(response))
         return response
+
+    def _receive(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request and read its answer to the end, in bounded time."""
+        end = self._clock() + _ANSWER_SECONDS
+        pieces = []
+        with closing(self._client.send(request, stream=True)) as response:
+            for piece in response.iter_bytes():
+                pieces.append(piece)
+                if self._clock() > end:
+                    message = f"its answer did not come to an end within {_ANSWER_SECONDS:.0f} s"
+                    raise httpx2.ReadTimeout(message, request=request)
+        # What is in the pieces is unpacked already.
+        headers = [(name, value) for name, value in response.headers.items() if name != "content-encoding"]
+        return httpx2.Response(response.status_code, headers=headers, content=b"".join(pieces), request=request)
 
 
 def _pause(attempt: int, retry_after: str | None) -> float:

@@ -13,6 +13,7 @@
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -75,12 +76,12 @@ class DirectoryStore:
             PackhorseError: The folder cannot be written.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            _make_folder(path)
             if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
-            for folder in (INCOMING, "blobs/sha256", "blobs/sha512"):
-                (path / folder).mkdir(parents=True, exist_ok=True)
+            for folder in (INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
+                _make_folder(path / folder)
             remove_abandoned(path)
             _write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
         except OSError as error:
@@ -332,6 +333,16 @@ def _write_whole(folder: Path, name: str, content: bytes) -> None:
         os.fsync(fd)
         temporary.rename(folder / name)
         _sync_folder(folder)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that outlasts a power failure; one that is there may be of a run killed before its sync."""
+    if not folder.parent.is_dir():
+        _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    # Where the folder above may not be read, somebody else has made this one.
+    with suppress(PermissionError):
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -140,3 +140,20 @@ def test_what_the_system_refuses_has_a_family(number: int, family: type[Packhors
     error = write_error(OSError(number, os.strerror(number)), Path("/a/b"))
     assert type(error) is family
     assert message in error.message
+
+
+def test_a_lock_that_stays_behind_undoes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, upstream = sample(tmp_path)
+    unlink = Path.unlink
+
+    def broken(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as pathlib has it
+        if path.suffix == ".lock":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", broken)
+        build(what, materials(upstream), NullReporter())
+    assert PartFile(what.output).lock.exists()
+    assert build(what, materials(upstream), NullReporter()).unchanged
+    assert not PartFile(what.output).lock.exists()

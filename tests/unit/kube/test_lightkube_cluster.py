@@ -349,3 +349,26 @@ def test_credentials_that_are_not_what_they_should_be_are_a_config_error(tmp_pat
     )
     with pytest.raises(ConfigError, match="cannot use the kubeconfig's context a"):
         LightkubeCluster.connect([path])
+
+
+class Dripping(httpx2.SyncByteStream):
+    """A body of which a byte comes now and then, for ever."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self.seconds += 10
+            yield b" "
+
+
+def test_an_answer_that_drips_is_given_up() -> None:
+    body = Dripping()
+    client = httpx2.Client(
+        transport=httpx2.MockTransport(lambda _: httpx2.Response(200, stream=body)), base_url="https://api.example"
+    )
+    cluster = LightkubeCluster(client, sleep=lambda _: None, clock=lambda: body.seconds)
+    with cluster, pytest.raises(NetworkError, match="does not answer: its answer did not come to an end within 60 s"):
+        cluster.server_version()
+    assert body.seconds < 400

@@ -377,6 +377,23 @@ def test_no_name_outlasts_content_whose_writer_was_killed_before_the_sync(
     assert synced == [str(store.path / "blobs" / "sha256")]
 
 
+def test_the_folders_of_a_store_outlast_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[Path] = set()
+    fsync = os.fsync
+
+    def seen(fd: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{fd}").readlink())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    path = tmp_path / "site" / "store"
+    for _ in range(2):
+        synced.clear()
+        DirectoryStore.create(path).close()
+        assert {path.parent, path, path / "blobs"} <= synced
+    assert tmp_path not in synced
+
+
 def test_a_folder_that_cannot_be_synced_gives_no_name(
     store: DirectoryStore, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

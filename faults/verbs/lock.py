@@ -1,0 +1,104 @@
+"""``lock``: the lock file is the old one or the right one, whatever happens while it is made.
+
+Holds after each round: ``packhorse.lock`` is as it was, or byte for byte what a run without faults writes; success
+means the latter; nothing else is left in the folder but what a kill leaves, and the next run takes that away.
+"""
+
+from pathlib import Path
+from random import Random
+
+from faults import messages, trouble
+from faults.command import Ended, packhorse
+from faults.proxy.misdeeds import READS
+from faults.rounds import Broken, Round
+from faults.stage import PackageStage
+from faults.trouble import Trouble
+
+__all__ = ["LockRounds"]
+
+_LOCK = "packhorse.lock"
+_ITEMS = (r"registry\.example/shop/\w+", r"sha256:[0-9a-f]{8}", r"packhorse\.(lock|yaml)", "probe")
+_USUAL_SECONDS = 0.5
+_FILES = ("packhorse.yaml", "probe")
+
+
+class LockRounds:
+    """Rounds of ``packhorse lock``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stage = PackageStage(folder)
+        self._stage.prepare()
+        self._right = (self._stage.package / _LOCK).read_bytes()
+
+    def play(self, turn: Round) -> str:
+        """Lock with faults, look, lock without."""
+        random = turn.random()
+        folder = self._stage.copy(turn.folder, *_FILES)
+        before = self._before(random, folder)
+        harm = self._trouble(turn, random)
+        seen = self._stage.proxy.begin(harm.schedule)
+        more = ("--update", "*") if before is not None else ()
+        ended = self._run(folder, harm, *more)
+        after = self._content(folder)
+        if after not in (before, self._right):
+            raise Broken(
+                f"{_LOCK} is neither what it was nor what it should be:\n{(after or b'')[:2000]!r}\n{ended.err}"
+            )
+        if ended.code == 0 and after != self._right:
+            raise Broken(f"it says that it went well, but {_LOCK} is not what it should be")
+        messages.check_harmless(ended, harm.disk.rules)
+        messages.check(ended, _ITEMS, disk=bool(harm.disk.rules))
+        if not ended.killed:
+            self._check_folder(folder)
+        self._stage.proxy.begin()
+        messages.must_succeed(self._stage.lock(folder, *more), "the second run")
+        if self._content(folder) != self._right:
+            raise Broken(f"the second run's {_LOCK} is not what it should be")
+        self._check_folder(folder)
+        harmed = sum(1 for each in seen if each.kind)
+        return f"{harm.describe()}: exit {ended.code}, {harmed} of {len(seen)} requests harmed"
+
+    def close(self) -> None:
+        """Let go of the servers."""
+        self._stage.close()
+
+    def _before(self, random: Random, folder: Path) -> bytes | None:
+        """Leave no lock, the right one, or one that has only some of the images."""
+        lines = self._right.split(b"\n  - name: ")
+        choices = [None, self._right, b"\n  - name: ".join([*lines[:2], *lines[3:]])]
+        before = random.choice(choices)
+        if before is not None:
+            (folder / _LOCK).write_bytes(before)
+        return before
+
+    def _trouble(self, turn: Round, random: Random) -> Trouble:
+        schedule = trouble.network(random, turn.key, READS)
+        match random.randrange(8):
+            case 0:
+                return Trouble(
+                    trouble.disk_at(turn.folder, trouble.writing_disk(random, len(self._right), syncs=1, calls=20))
+                )
+            case 1:
+                ending = trouble.endings(random, _USUAL_SECONDS)
+                return Trouble(trouble.disk_at(turn.folder), *trouble.at_request(random, ending, 45))
+            case 2:
+                return Trouble(trouble.disk_at(turn.folder, jumps=trouble.clock_jumps(random)), schedule)
+            case 3:
+                return Trouble(trouble.disk_at(turn.folder, trouble.reading_disk(random, "probe", 150_000)))
+            case _:
+                return Trouble(trouble.disk_at(turn.folder), schedule)
+
+    def _run(self, folder: Path, harm: Trouble, *more: str) -> Ended:
+        arguments = ["lock", str(folder), *self._stage.mirror, *more]
+        return packhorse(arguments, folder, harm.disk, harm.ending)
+
+    @staticmethod
+    def _content(folder: Path) -> bytes | None:
+        path = folder / _LOCK
+        return path.read_bytes() if path.exists() else None
+
+    @staticmethod
+    def _check_folder(folder: Path) -> None:
+        left = sorted(path.name for path in folder.iterdir() if path.name not in {*_FILES, _LOCK, ".cache", ".config"})
+        if left:
+            raise Broken(f"left in the folder: {', '.join(left)}")
