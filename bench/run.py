@@ -25,6 +25,7 @@ from bench.scene import Scene, Wish, open_scene
 __all__ = ["Wanted", "run"]
 
 _CACHE = Path(__file__).parents[1] / ".cache"
+_REGISTRY_VERSIONS = {"olareg": ("version",), "zot": ("--version",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def run(wanted: Wanted) -> Results:
         points = _grow(scene, programs, wanted, taken)
         _tell("limits")
         limits = measure_limits(scene)
-    used = {program.executable for program in programs} | ({"olareg", "zot"} & here.keys())
+    used = {program.executable for program in programs} | (_REGISTRY_VERSIONS.keys() & here.keys())
     return Results(
         date=date.isoformat(timespec="seconds"),
         rounds=wanted.rounds,
@@ -128,9 +129,9 @@ def _go_through(course: Course, rounds: int, taken: _Taken) -> None:
 
 
 def _versions(here: Mapping[str, str], used: set[str]) -> dict[str, str]:
-    options = {program.executable: list(program.version) for program in PROGRAMS}
+    options = {**_REGISTRY_VERSIONS, **{program.executable: program.version for program in PROGRAMS}}
     paths = {**here, PACKHORSE.executable: EXECUTABLE}
-    return {name: version_of([paths[name], *options.get(name, ["--version"])]) for name in sorted(used)}
+    return {name: version_of([paths[name], *options[name]]) for name in sorted(used)}
 
 
 def _registry_name(here: Mapping[str, str]) -> str:
