@@ -1,6 +1,7 @@
 """One run: opens the scene, goes through all courses round by round, and keeps what was measured."""
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from bench.scene import Scene, Wish, open_scene
 
 __all__ = ["Wanted", "run"]
 
+_BEGUN = time.monotonic()
 _CACHE = Path(__file__).parents[1] / ".cache"
 _REGISTRY_VERSIONS = {"olareg": ("version",), "zot": ("--version",)}
 
@@ -140,4 +142,4 @@ def _registry_name(here: Mapping[str, str]) -> str:
 
 
 def _tell(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - _BEGUN:6.0f} s  {message}", file=sys.stderr, flush=True)
