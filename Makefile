@@ -78,7 +78,10 @@ peers: venv ## Install the programs that Packhorse is measured beside into .cach
 	$(PY) -m bench.peers
 
 .PHONY: bench
-bench: peers ## Measure Packhorse and its peers side by side; ARGS=--quick only shows that it runs
+bench: venv ## Measure Packhorse and its peers side by side; ARGS=--quick only shows that it runs
+	$(call say,Installing peers, and what the images take)
+	$(PY) -m e2e.needs
+	$(PY) -m bench.peers || echo "Some peers are missing; they take no part."
 	$(call say,Measuring)
 	$(PY) -m bench $(ARGS)
 

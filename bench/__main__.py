@@ -14,7 +14,7 @@ from bench.run import Wanted, run
 
 _CACHE = Path(__file__).parents[1] / ".cache"
 _MIB = 1024 * 1024
-_WHOLE = Plan(base_bytes=384 * _MIB, factors=(1, 2, 4, 8), counts=(50, 200))
+_WHOLE = Plan(base_bytes=384 * _MIB, factors=(1, 2, 4, 8), counts=(25, 100))
 _SMALL = Plan(base_bytes=4 * _MIB, factors=(1, 2), counts=(5,))
 
 
@@ -34,8 +34,8 @@ def _run(asked: argparse.Namespace) -> int:
     wanted = Wanted(sets=asked.sets, series=asked.series, rounds=asked.rounds, growth=_WHOLE, without=asked.without)
     if asked.quick:
         wanted = Wanted(sets=["demo"], series=[], rounds=1, growth=_SMALL, without=asked.without)
-    results = run(wanted)
-    save(results, asked.json)
+    for results in run(wanted):
+        save(results, asked.json)
     print(draw(results))
     print(f"All samples: {asked.json}")
     return 0

@@ -10,7 +10,7 @@ from bench.results import Machine
 
 __all__ = ["describe", "version_of"]
 
-_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?[\w.+-]*")
+_VERSIONS = (re.compile(r"\bv\d+\.\d+\.\d+[\w.-]*"), re.compile(r"\b\d+\.\d+\.\d+[\w.-]*"))
 
 
 def describe() -> Machine:
@@ -30,7 +30,8 @@ def describe() -> Machine:
 
 
 def version_of(command: list[str]) -> str:
-    """Run a program that tells its version, and return the first thing in it that looks like one."""
+    """Run a program that tells its version, and return what looks most like one in what it says."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = _VERSION.search(done.stdout) or _VERSION.search(done.stderr)
+    said = done.stdout + done.stderr
+    found = next((match for pattern in _VERSIONS if (match := pattern.search(said))), None)
     return found[0] if found else "unknown"

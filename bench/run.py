@@ -1,10 +1,13 @@
 """One run: opens the scene, goes through all courses round by round, and keeps what was measured."""
 
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.cases.arriving import arriving
 from bench.cases.building import building
@@ -24,7 +27,9 @@ from bench.scene import Scene, Wish, open_scene
 
 __all__ = ["Wanted", "run"]
 
+_BEGUN = time.monotonic()
 _CACHE = Path(__file__).parents[1] / ".cache"
+_REGISTRY_VERSIONS = {"olareg": ("version",), "zot": ("--version",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,11 @@ class _Taken:
 
     jobs: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
     left_out: dict[str, dict[str, str]] = field(default_factory=dict)
+    growth: list[Point] = field(default_factory=list)
 
 
-def run(wanted: Wanted) -> Results:
-    """Measure everything.
+def run(wanted: Wanted) -> Iterator[Results]:
+    """Measure everything; yield what there is after each course, so that a failure at the end loses only the end.
 
     Raises:
         BenchError: Packhorse could not do a job, or the scene could not be made.
@@ -61,48 +67,58 @@ def run(wanted: Wanted) -> Results:
     for name, reason in missing.items():
         _tell(f"{name} takes no part: {reason}")
     programs = [program for program in PROGRAMS if program is PACKHORSE or program.executable in here]
-    taken, points = _Taken(), []
-    with open_scene(_CACHE / "bench", _CACHE / "corpus", Wish(wanted.sets, wanted.series, here)) as scene:
-        _courses(scene, programs, wanted, taken)
-        points = _grow(scene, programs, wanted, taken)
+    used = {program.executable for program in programs} | (_REGISTRY_VERSIONS.keys() & here.keys())
+    wish = Wish(wanted.sets, wanted.series, here)
+    with _empty_folder() as folder, open_scene(folder, _CACHE / "corpus", wish) as scene:
         _tell("limits")
-        limits = measure_limits(scene)
-    used = {program.executable for program in programs} | ({"olareg", "zot"} & here.keys())
-    return Results(
-        date=date.isoformat(timespec="seconds"),
-        rounds=wanted.rounds,
-        machine=machine,
-        registry=_registry_name(here),
-        content=scene.content,
-        programs=_versions(here, used),
-        missing=missing,
-        left_out=taken.left_out,
-        jobs=taken.jobs,
-        growth=points,
-        limits=limits,
-    )
+        taken, limits = _Taken(), measure_limits(scene)
+        for _ in _courses(scene, programs, wanted, taken):
+            yield Results(
+                date=date.isoformat(timespec="seconds"),
+                rounds=wanted.rounds,
+                machine=machine,
+                registry=_registry_name(here),
+                content=scene.content,
+                programs=_versions(here, used),
+                missing=missing,
+                left_out=taken.left_out,
+                jobs=taken.jobs,
+                growth=taken.growth,
+                limits=limits,
+            )
 
 
-def _courses(scene: Scene, programs: Sequence[Program], wanted: Wanted, taken: _Taken) -> None:
-    _go_through(building(scene, programs), wanted.rounds, taken)
-    _go_through(verifying(scene, programs), wanted.rounds, taken)
-    _go_through(arriving(scene, programs), wanted.rounds, taken)
-    with serving(scene) as course:
-        _go_through(course, wanted.rounds, taken)
+@contextmanager
+def _empty_folder() -> Iterator[Path]:
+    """Give a folder on the tree's own disk that is gone afterwards: what is built in it is large."""
+    place = _CACHE / "bench"
+    place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place, prefix="scene-") as folder:
+        yield Path(folder)
+
+
+def _courses(scene: Scene, programs: Sequence[Program], wanted: Wanted, taken: _Taken) -> Iterator[None]:
+    for course in (building, verifying, arriving):
+        _go_through(course(scene, programs), wanted.rounds, taken)
+        yield
+    with serving(scene) as served:
+        _go_through(served, wanted.rounds, taken)
     _go_through(starting(scene), wanted.rounds, taken)
+    yield
+    _grow(scene, programs, wanted, taken)
+    yield
 
 
-def _grow(scene: Scene, programs: Sequence[Program], wanted: Wanted, taken: _Taken) -> list[Point]:
+def _grow(scene: Scene, programs: Sequence[Program], wanted: Wanted, taken: _Taken) -> None:
     for program in programs:
         scene.room(program.name).empty()
     left_out: dict[str, str] = {}
     growth = Growth(scene, programs, wanted.growth)
-    points = list(growth.points(_tell, left_out))
+    taken.growth += growth.points(_tell, left_out)
     if left_out:
         taken.left_out["growth"] = left_out
     able = [program for program in programs if program.name not in left_out]
     _go_through(inspecting(scene, growth, able), wanted.rounds, taken)
-    return points
 
 
 def _go_through(course: Course, rounds: int, taken: _Taken) -> None:
@@ -128,9 +144,9 @@ def _go_through(course: Course, rounds: int, taken: _Taken) -> None:
 
 
 def _versions(here: Mapping[str, str], used: set[str]) -> dict[str, str]:
-    options = {program.executable: list(program.version) for program in PROGRAMS}
+    options = {**_REGISTRY_VERSIONS, **{program.executable: program.version for program in PROGRAMS}}
     paths = {**here, PACKHORSE.executable: EXECUTABLE}
-    return {name: version_of([paths[name], *options.get(name, ["--version"])]) for name in sorted(used)}
+    return {name: version_of([paths[name], *options[name]]) for name in sorted(used)}
 
 
 def _registry_name(here: Mapping[str, str]) -> str:
@@ -139,4 +155,4 @@ def _registry_name(here: Mapping[str, str]) -> str:
 
 
 def _tell(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - _BEGUN:6.0f} s  {message}", file=sys.stderr, flush=True)

@@ -63,7 +63,7 @@ class Scene:
 
 @contextmanager
 def open_scene(folder: Path, cache: Path, wish: Wish) -> Iterator[Scene]:
-    """Make the images, start both registries, fill the first, and write what each program reads.
+    """Make the images, start both registries, fill the first, and write what each program reads, in an empty folder.
 
     Raises:
         BenchError: There is no registry program, or it does not start, or the images cannot be made.
@@ -73,8 +73,6 @@ def open_scene(folder: Path, cache: Path, wish: Wish) -> Iterator[Scene]:
         raise BenchError(
             "expected the program registry (make peers) or docker-registry (Debian's package of that name)"
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     stock = stock_of(wish.sets, wish.series)
     with registry(program, folder / "source") as source, registry(program, folder / "target") as target:
         try:
@@ -119,10 +117,15 @@ def _arrange(
 
 
 def lock(edition: Edition) -> None:
-    """Lock Packhorse's package; that is no part of any measured job."""
-    subprocess.run(
-        [str(Path(sys.executable).with_name("packhorse")), "--quiet", "lock"], cwd=edition.package, check=True
-    )
+    """Lock Packhorse's package; that is no part of any measured job.
+
+    Raises:
+        BenchError: It cannot be locked.
+    """
+    command = [str(Path(sys.executable).with_name("packhorse")), "--quiet", "lock"]
+    done = subprocess.run(command, cwd=edition.package, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"packhorse lock ended with {done.returncode}:\n{done.stderr.strip()}")
 
 
 def _named(images: Sequence[Image], layouts: Mapping[str, Layout]) -> list[Named]:

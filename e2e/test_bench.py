@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.cases.arriving import FIRST_PULL, PUSH, PUSH_AGAIN, PUSH_FIVE_PERCENT
 from bench.cases.building import BUILD, BUILD_AGAIN
 from bench.cases.growing import GROWTH_JOBS, INSPECT
@@ -18,6 +20,7 @@ _PROJECT = Path(__file__).resolve().parents[1]
 _PUSHERS = {"packhorse", "crane", "regctl", "skopeo"}
 
 
+@pytest.mark.timeout(600)
 def test_every_job_is_done_by_packhorse_and_by_the_peers_that_can(tmp_path: Path) -> None:
     for name in ("crane", "regctl"):
         ensure_go_program(name)

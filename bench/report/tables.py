@@ -31,11 +31,17 @@ def overview(results: Results) -> Table:
     peers = [program.name for program in PROGRAMS if program is not PACKHORSE]
     peers = [name for name in peers if any(name in by_name for by_name in results.jobs.values())]
     rows = [
-        [job, _range(by_name[PACKHORSE.name]), *(_cell(results, job, name) for name in peers)]
+        [job, _range(by_name[PACKHORSE.name]), *(_cell(results, job, name) for name in peers), _others(by_name, peers)]
         for job, by_name in results.jobs.items()
-        if any(name in by_name for name in peers)
+        if len(by_name) > 1
     ]
-    return Table("All jobs", ("job", "Packhorse", *peers), rows)
+    return Table("All jobs", ("job", "Packhorse", *peers, "others"), rows)
+
+
+def _others(by_name: Mapping[str, Sequence[Sample]], peers: Sequence[str]) -> str:
+    ours = by_name[PACKHORSE.name]
+    others = [name for name in by_name if name != PACKHORSE.name and name not in peers]
+    return ", ".join(f"{name} {multiple(ratio(ours, by_name[name]).median)}" for name in others)
 
 
 def _cell(results: Results, job: str, name: str) -> str:

@@ -61,14 +61,14 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, results: Results) ->
 
 def test_the_overview_gives_ours_in_seconds_and_theirs_as_multiples(results: Results) -> None:
     table = overview(results)
-    assert table.header == ("job", "Packhorse", "zarf, no SBOM")
+    assert table.header == ("job", "Packhorse", "zarf, no SBOM", "others")
     # What Packhorse did alone is nothing to compare.
-    assert table.rows == [["build", "3.00 s (2.00–4.00)", "3.00"]]
+    assert table.rows == [["build", "3.00 s (2.00–4.00)", "3.00", "two sha256sum 2.00"]]
 
 
 def test_a_job_has_a_row_for_each_contestant(results: Results) -> None:
     build, alone = job_tables(results)
-    assert [row[0] for row in build.rows] == ["packhorse", "zarf, no SBOM"]
+    assert [row[0] for row in build.rows] == ["packhorse", "zarf, no SBOM", "two sha256sum"]
     zarf = dict(zip(build.header, build.rows[1], strict=True))
     assert (zarf["median s"], zarf["min"], zarf["max"], zarf["times Packhorse"]) == ("9.00", "8.00", "10.0", "3.00")
     assert (zarf["spread"], zarf["made MiB"], zarf["runs"]) == ("2.00–5.00", "1,024", "2")
@@ -96,7 +96,7 @@ def test_a_page_is_filled_again_and_again_to_the_same(results: Results) -> None:
     filled = pages.fill_page(_PAGE, results)
     assert "old numbers" not in filled
     assert "Words between." in filled
-    assert "| build | 3.00 s (2.00–4.00) | 3.00 |" in filled
+    assert "| build | 3.00 s (2.00–4.00) | 3.00 | two sha256sum 2.00 |" in filled
     assert "- Not measured: zot: not on PATH." in filled
     assert "cannot open haul.tar" in filled
     assert "somebody" not in filled
