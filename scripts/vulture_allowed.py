@@ -26,7 +26,7 @@ _.setsockopt
 
 # configparser asks its parser how keys are written, and pytest a module for its marks.
 _.optionxform
-pytestmark
+_.pytestmark
 
 # http.server asks the handler and the server of the faulty proxy for these.
 _.protocol_version
