@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from packhorse.bundle.content import PackageConfig
 from packhorse.oci.digest import Digest
 from packhorse.oci.ports import ContentSource
@@ -48,8 +50,7 @@ class BuildInput:
     """Bundles to take blobs from before their sources are asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildResult:
+class BuildResult(msgspec.Struct, frozen=True):
     """What a build made."""
 
     path: Path

@@ -1,7 +1,8 @@
 """Git repositories, asked by the git program: from a ref to a commit."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from packhorse.app.git_bundle import make_git_bundle
 from packhorse.app.package_folder import PackageFolder
@@ -27,8 +28,7 @@ _KEPT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GitSources:
+class GitSources(msgspec.Struct, frozen=True):
     """Asks repositories. The user's git configuration holds, for that is where credentials are.
 
     Attributes:

@@ -1,7 +1,6 @@
 """What of an image is carried: the manifests below an index that the wanted platforms run, and what is about them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -26,8 +25,7 @@ _IMAGE_CONFIGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """What is carried of an image.
 
     Attributes:
@@ -41,8 +39,7 @@ class Choice:
     missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
+class _Leaf(msgspec.Struct, frozen=True):
     descriptor: Descriptor
     above: tuple[Digest, ...]
     platform: Platform | None

@@ -25,8 +25,7 @@ _MAX_REFERRER_DEPTH = 3
 _MAX_REFERRERS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class WantedImage:
+class WantedImage(msgspec.Struct, frozen=True):
     """An image that the package wants, by its full name."""
 
     reference: Reference

@@ -1,8 +1,9 @@
 """Where the images of a package are read: in registries, or in files named in skopeo's words."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from packhorse.oci import media_types
 from packhorse.oci.digest import Digest
@@ -55,8 +56,7 @@ class ImagePlace(Protocol):
         """Return what refers to a manifest, each with its tag in cosign's form, or an empty text."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryPlace:
+class RegistryPlace(msgspec.Struct, frozen=True):
     """An image in a registry."""
 
     source: RegistrySource
@@ -82,8 +82,7 @@ class RegistryPlace:
         return found.values()
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlace:
+class FilePlace(msgspec.Struct, frozen=True):
     """An image in a file."""
 
     source: ListedReferrers

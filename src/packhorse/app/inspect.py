@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -26,8 +25,7 @@ _LICENCES: Final = "org.opencontainers.image.licenses"
 _MAX_IMAGE_CONFIG: Final = 8 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePlatform:
+class ImagePlatform(msgspec.Struct, frozen=True):
     """One platform of an image; ``bytes`` counts config and layers."""
 
     platform: str
@@ -36,8 +34,7 @@ class ImagePlatform:
     licences: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSummary:
+class ImageSummary(msgspec.Struct, frozen=True):
     """An image or artifact. ``shared_bytes`` of its ``bytes`` belong to another image of the bundle too."""
 
     name: str
@@ -51,8 +48,7 @@ class ImageSummary:
     found: tuple[Found, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PartSummary:
+class PartSummary(msgspec.Struct, frozen=True):
     """A chart, file, kustomization or git repository; ``component`` has several names where several want a file."""
 
     name: str
@@ -63,8 +59,7 @@ class PartSummary:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PackageSummary:
+class PackageSummary(msgspec.Struct, frozen=True):
     """One package."""
 
     name: str
@@ -81,8 +76,7 @@ class PackageSummary:
     git: tuple[PartSummary, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleSummary:
+class BundleSummary(msgspec.Struct, frozen=True):
     """A bundle."""
 
     path: Path

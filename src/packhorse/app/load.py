@@ -3,8 +3,9 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.base.events import Reporter
@@ -22,8 +23,7 @@ from packhorse.store.open_source import is_file_source, open_files, parse_source
 __all__ = ["Cargo", "LoadPlan", "LoadResult", "NoStore", "load", "open_cargo", "plan_load"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cargo:
+class Cargo(msgspec.Struct, frozen=True):
     """Something to load: where its content is, and the root that all of it hangs on, where it is a bundle."""
 
     text: str
@@ -40,8 +40,7 @@ class Cargo:
         return tuple(Root(descriptor) for descriptor in (*images, *referrers))
 
 
-@dataclass(frozen=True, slots=True)
-class LoadPlan:
+class LoadPlan(msgspec.Struct, frozen=True):
     """What one cargo brings that the store does not have."""
 
     cargo: Cargo
@@ -53,8 +52,7 @@ class LoadPlan:
         return tuple(reference for reference, _ in self.cargo.source.images())
 
 
-@dataclass(frozen=True, slots=True)
-class LoadResult:
+class LoadResult(msgspec.Struct, frozen=True):
     """What was loaded from one cargo."""
 
     text: str

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from packhorse.app.chart_rendering import ChartRendering, Fill
 from packhorse.app.chart_sources import ChartContent, ChartSources
 from packhorse.app.package_folder import PackageFolder, plain
@@ -23,16 +25,14 @@ __all__ = ["Discovered", "Discovery", "FoundImage", "Tools"]
 _HELM_HINT = "put helm 3.14 or newer on PATH, name it in PACKHORSE_HELM, or install packhorse[helm-sdk]"
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True):
     """What renders. A package without charts or kustomizations needs neither."""
 
     renderer: ChartRenderer | None = None
     kustomize: KustomizeBuilder | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundImage:
+class FoundImage(msgspec.Struct, frozen=True):
     """A reference as it is written, and where."""
 
     reference: str
@@ -59,8 +59,7 @@ class Discovered:
     not_upgraded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(msgspec.Struct, frozen=True):
     """Objects of one rendering."""
 
     component: str
@@ -149,8 +148,7 @@ class _Gathering:
             return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(msgspec.Struct, frozen=True):
     """Finds the images of one package.
 
     Attributes:

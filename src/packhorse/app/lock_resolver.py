@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -33,8 +32,7 @@ class GitResolver(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Registries:
+class Registries(msgspec.Struct, frozen=True):
     """Where content is resolved."""
 
     repository: Callable[[Reference], RegistrySource]

@@ -1,7 +1,8 @@
 """The folder that a package lies in: every path of the definition, kept inside it."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from packhorse.base.errors import ConfigError
 from packhorse.oci.digest import Digest
@@ -13,8 +14,7 @@ __all__ = ["PackageFolder", "plain"]
 _PIECE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PackageFolder:
+class PackageFolder(msgspec.Struct, frozen=True):
     """The folder that has ``packhorse.yaml``."""
 
     path: Path

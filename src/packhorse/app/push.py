@@ -4,9 +4,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from packhorse.app.push_names import NamedRoot, PushTarget, name_images
 from packhorse.base.errors import ConfigError, PackhorseError
@@ -42,8 +43,7 @@ class PushSource(ContentSource, Protocol):
         """Yield what refers to a manifest of a repository, each with its tag or an empty string."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushPlan:
+class PushPlan(msgspec.Struct, frozen=True):
     """What a push would do: the copy, and the names that images have now and will have."""
 
     copy: PreparedCopy
@@ -61,8 +61,7 @@ class PushPlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PushResult:
+class PushResult(msgspec.Struct, frozen=True):
     """What a push did."""
 
     copied: CopyResult

@@ -3,7 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.oci.copy import Root
@@ -16,8 +17,7 @@ __all__ = ["NamedRoot", "PushTarget", "name_images"]
 _UNFIT_FOR_NAME = re.compile(r"[^a-z0-9.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class PushTarget:
+class PushTarget(msgspec.Struct, frozen=True):
     """A registry, and how names are made in it.
 
     Without ``prefix`` a repository keeps its name: ``docker.io/library/redis`` becomes ``<registry>/library/redis``.
@@ -62,8 +62,7 @@ class PushTarget:
         return f"{self.repository(reference)}{tag}{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRoot:
+class NamedRoot(msgspec.Struct, frozen=True):
     """An image with the repository that it comes from, where its referrers are looked for."""
 
     upstream: str

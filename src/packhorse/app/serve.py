@@ -3,8 +3,9 @@
 import resource
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.bundle.reader import Bundle
@@ -20,8 +21,7 @@ from packhorse.store.open_source import is_file_source, open_files, parse_source
 __all__ = ["Conflict", "Serving", "open_catalogs", "serve"]
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True):
     """One tag that two of the sources give to two manifests; the first source's is served."""
 
     name: str
@@ -29,8 +29,7 @@ class Conflict:
     hidden: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(msgspec.Struct, frozen=True):
     """What a server that answers tells of itself."""
 
     listener: Listener

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from packhorse.base.errors import IntegrityError
 from packhorse.base.events import Reporter
@@ -17,8 +18,7 @@ __all__ = ["DamagedBlob", "DamagedError", "VerifyResult", "labels_of", "verify_b
 _MOST_DEPENDANTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyResult:
+class VerifyResult(msgspec.Struct, frozen=True):
     """What was verified, all of it good."""
 
     path: Path
@@ -30,8 +30,7 @@ class VerifyResult:
     """Whether the root digest was held against one that the receiver was told."""
 
 
-@dataclass(frozen=True, slots=True)
-class DamagedBlob:
+class DamagedBlob(msgspec.Struct, frozen=True):
     """One thing that is not as the root says."""
 
     name: str

@@ -2,7 +2,8 @@
 
 import fnmatch
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from packhorse.app.image_lock import WantedImage
 from packhorse.app.lock_finds import FoundImage
@@ -18,8 +19,7 @@ _ORDER: tuple[Certainty, ...] = ("exact", "declared", "likely")
 _DEFINITION = "packhorse.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What a package wants.
 
     Attributes:
@@ -33,8 +33,7 @@ class Wanted:
     passed_over: tuple[FoundImage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(msgspec.Struct, frozen=True):
     entry: ImageEntry
     component: str
     found: Found

@@ -5,8 +5,9 @@ How images are found is not here: a build that only fetches what is locked does 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from packhorse.app.chart_sources import ChartRepositories, ChartSources
 from packhorse.app.git_sources import GitSources
@@ -24,8 +25,7 @@ from packhorse.store.open_source import open_source, parse_source
 __all__ = ["Programs", "Workspace", "open_workspace"]
 
 
-@dataclass(frozen=True, slots=True)
-class Programs:
+class Programs(msgspec.Struct, frozen=True):
     """What renders and fetches on this machine.
 
     Attributes:
@@ -38,8 +38,7 @@ class Programs:
     kustomize: KustomizeBuilder | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(msgspec.Struct, frozen=True):
     """One package and its surroundings."""
 
     folder: PackageFolder

@@ -8,9 +8,10 @@ hashed again before they are believed.
 import json
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+import msgspec
 
 from packhorse.base.errors import IntegrityError
 from packhorse.oci.digest import Digest
@@ -21,8 +22,7 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A blob, or its front, that stands in the part file: ``filled`` of its ``size`` bytes, from ``offset`` on."""
 
     offset: int

@@ -9,9 +9,10 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+import msgspec
 
 from packhorse.base.errors import PackhorseError, UsageError
 
@@ -22,8 +23,7 @@ _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errn
 """What file systems without locks answer: there a build goes on without one."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartFile:
+class PartFile(msgspec.Struct, frozen=True):
     """The names of a bundle that is being written."""
 
     final: Path

@@ -6,8 +6,9 @@ pax extended header before it. The archive ends with two blocks of zeros and not
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 __all__ = ["BLOCK", "Entry", "Member", "TarLayout", "header_for", "padding_after"]
 
@@ -21,16 +22,14 @@ _EXTENDED: Final = b"x"
 _EXTENDED_NAME: Final = "PaxHeaders/entry"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One file of the archive: its name and its size in bytes."""
 
     name: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """An entry at its place: ``header_at`` is where its header begins, ``offset`` where its content does."""
 
     name: str

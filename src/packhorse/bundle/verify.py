@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+import msgspec
 
 from packhorse.base.errors import IntegrityError
 from packhorse.bundle import content
@@ -16,8 +17,7 @@ from packhorse.oci.model import Descriptor
 __all__ = ["Damage", "check_root", "verify"]
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True):
     """One thing that is not as the root says. ``digest`` is None for the bytes between blobs."""
 
     digest: Digest | None

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Self, TypeVar
 
+import msgspec
+
 from packhorse.base.errors import IntegrityError, PackhorseError
 from packhorse.base.events import Reporter
 from packhorse.base.parallel import Crew
@@ -20,8 +22,7 @@ __all__ = ["Carrier", "CopyResult", "Destination", "PreparedCopy"]
 _Step = TypeVar("_Step")
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """Where a part of the content goes: one repository, or one store."""
 
     name: str
@@ -41,8 +42,7 @@ class PreparedCopy:
     """What each blob is called: ``layer 4 of docker.io/library/postgres``."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopyResult:
+class CopyResult(msgspec.Struct, frozen=True):
     """What was done, once all of it was."""
 
     blobs: int

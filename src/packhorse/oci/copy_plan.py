@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Graph, Node
@@ -11,8 +13,7 @@ from packhorse.oci.model import Descriptor, Manifest
 __all__ = ["BlobStep", "CopyPlan", "Held", "ManifestStep", "Root", "TagStep", "blobs_below", "decide"]
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """A manifest that is wanted with everything below it (as ``graph.CARRIES`` has it), and its tags."""
 
     descriptor: Descriptor
@@ -27,16 +28,14 @@ class Held:
     tags: Mapping[str, Digest] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BlobStep:
+class BlobStep(msgspec.Struct, frozen=True):
     """A blob with the destinations, by number, that want it. The first of one registry is sent, the rest are mounts."""
 
     descriptor: Descriptor
     destinations: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestStep:
+class ManifestStep(msgspec.Struct, frozen=True):
     """A manifest for one destination; ``needs`` must be there before it."""
 
     descriptor: Descriptor
@@ -46,8 +45,7 @@ class ManifestStep:
     needs: tuple[Digest, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TagStep:
+class TagStep(msgspec.Struct, frozen=True):
     """A tag that is new or moves."""
 
     descriptor: Descriptor
@@ -56,8 +54,7 @@ class TagStep:
     moves_from: Digest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CopyPlan:
+class CopyPlan(msgspec.Struct, frozen=True):
     """The steps of a copy, each list in the order in which it is carried out."""
 
     blobs: tuple[BlobStep, ...]

@@ -8,7 +8,7 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -34,8 +34,7 @@ Scope = frozenset[str]
 """What is wanted, in words such as ``repository:library/redis:pull``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """A registry as the client reaches it: ``base`` is scheme, host and port; ``name`` is how users write the host."""
 
     base: str
@@ -48,8 +47,7 @@ class Server:
         return self.base.startswith("https://")
 
 
-@dataclass(frozen=True, slots=True)
-class _Grant:
+class _Grant(msgspec.Struct, frozen=True):
     header: str
     expires: float
     """By the client's clock."""

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from packhorse.base.errors import RegistryError
 from packhorse.base.printable import printable
@@ -34,8 +35,7 @@ class NotFoundError(RegistryError):
     """The registry answers that it has no such manifest, blob or repository."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorDetail:
+class ErrorDetail(msgspec.Struct, frozen=True):
     """One error of a registry's answer; both parts may be empty."""
 
     code: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import msgspec
 import urllib3
 
 from packhorse.base.errors import ConfigError
@@ -30,8 +31,7 @@ Body = Callable[[], Iterable[bytes | memoryview]]
 """Begins to give the body, from its start each time it is called."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """A request's body with its exact length in bytes."""
 
     length: int

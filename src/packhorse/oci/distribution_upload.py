@@ -6,8 +6,9 @@ it broke, when the registry can tell where that is.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
+
+import msgspec
 
 from packhorse.base.errors import NetworkError, PackhorseError, RegistryError
 from packhorse.base.units import KIB, MIB
@@ -40,8 +41,7 @@ _RECEIVED = re.compile(r"(?:bytes=)?0-(\d{1,18})", re.ASCII)
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
+class _Session(msgspec.Struct, frozen=True):
     """An upload that the registry has begun."""
 
     location: str

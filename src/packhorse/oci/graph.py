@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from packhorse.base.errors import IntegrityError
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
@@ -36,8 +38,7 @@ class Node:
     parsed: Manifest | Index
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(msgspec.Struct, frozen=True):
     """What :func:`walk` found.
 
     ``nodes`` has every manifest and index once, breadth first from the roots, in the order in which each lists them.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from packhorse.oci.mirrors import MirrorTable
 from packhorse.oci.retry import RetryPolicy
 
@@ -46,8 +48,7 @@ class Anonymous:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class ProxySettings:
+class ProxySettings(msgspec.Struct, frozen=True):
     """HTTP proxies, as ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` give them."""
 
     http: str | None = None
@@ -63,8 +64,7 @@ class ProxySettings:
         return None if any(_covers(entry, hostname, port) for entry in self.no_proxy) else proxy
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(msgspec.Struct, frozen=True):
     """How long the client waits for a registry."""
 
     connect_seconds: float = 15.0

@@ -47,8 +47,7 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """A run of stored content; a manifest may come from memory."""
 
     descriptor: Descriptor
@@ -70,8 +69,7 @@ class Answer:
         return len(self.body) if isinstance(self.body, bytes) else self.body.span.length
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """A part of a sorted list, and what to ask for next; None at the end."""
 
     items: Sequence[str]

@@ -6,7 +6,7 @@ neither is answered when only one registry has the path. The registry that a cli
 that are here, and never connected to.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from packhorse.oci.reference import DEFAULT_REGISTRY
 from packhorse.registry.ports import Catalog
@@ -17,8 +17,7 @@ _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"}
 _OFFICIAL = "library/"
 
 
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
+class Ambiguous(msgspec.Struct, frozen=True):
     """Several registries have the path, and the client did not say which it means."""
 
     names: tuple[str, ...]

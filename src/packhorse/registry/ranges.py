@@ -1,16 +1,16 @@
 """The ``Range`` header (RFC 9110, section 14): one range of bytes; several are answered with the whole."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 __all__ = ["Span", "Unsatisfiable", "parse_range"]
 
 _ONE_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A run of bytes of a blob: where it begins, and how many."""
 
     start: int

@@ -1,8 +1,9 @@
 """From a request's path to what it asks for (distribution-spec, "Endpoints")."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 __all__ = ["Operation", "Route", "parse_route"]
 
@@ -31,8 +32,7 @@ class Operation(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """An operation, the repository as the client writes it, and the tag or digest."""
 
     operation: Operation

@@ -10,7 +10,8 @@ import errno
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+import msgspec
 
 from packhorse.base.errors import IntegrityError
 from packhorse.base.units import KIB, MIB
@@ -31,8 +32,7 @@ class StalledError(ConnectionError):
     """The client took too little for too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(msgspec.Struct, frozen=True):
     """What ``loop.sendfile`` wants to see of a file."""
 
     descriptor: int

@@ -10,7 +10,6 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -52,8 +51,7 @@ class _Config(msgspec.Struct):
     rootfs: _RootFs
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
+class _Image(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     descriptor: Descriptor
 

@@ -1,7 +1,6 @@
 """The names in an OCI image layout: what ``oci-layout`` and ``index.json`` say (image-spec, image-layout.md)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -25,8 +24,7 @@ class _Marker(msgspec.Struct, rename={"version": "imageLayoutVersion"}):
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutIndex:
+class LayoutIndex(msgspec.Struct, frozen=True):
     """The entries of ``index.json``, and the names that they have."""
 
     where: str

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from packhorse.base.errors import ConfigError
 from packhorse.oci.digest import Digest
@@ -29,8 +30,7 @@ class FileSource(ContentSource, LocatedSource, Resolver, Protocol):
         """Let go of the files."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileName:
+class FileName(msgspec.Struct, frozen=True):
     """``word:path[:name]``; the name is a tag, a reference, a digest or ``@POSITION``, or empty for the only image."""
 
     word: str

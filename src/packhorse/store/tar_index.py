@@ -5,8 +5,9 @@ write. What is read comes from outside, so every header is checked, names must s
 number of members nor the length of a name can be used to fill the memory.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from packhorse.base.errors import ConfigError, IntegrityError
 from packhorse.store.extents import FileExtent, OpenFile, open_regular, read_run
@@ -41,8 +42,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One member: its name without a leading ``./``, where its bytes begin, and how many there are."""
 
     name: str
