@@ -1,5 +1,6 @@
 """One run: opens the scene, goes through all courses round by round, and keeps what was measured."""
 
+import compileall
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,8 @@ from bench.scene import Scene, Wish, open_scene
 __all__ = ["Wanted", "run"]
 
 _BEGUN = time.monotonic()
-_CACHE = Path(__file__).parents[1] / ".cache"
+_TREE = Path(__file__).parents[1]
+_CACHE = _TREE / ".cache"
 _REGISTRY_VERSIONS = {"olareg": ("version",), "zot": ("--version",)}
 
 
@@ -67,6 +69,8 @@ def run(wanted: Wanted) -> Iterator[Results]:
     for name, reason in missing.items():
         _tell(f"{name} takes no part: {reason}")
     programs = [program for program in PROGRAMS if program is PACKHORSE or program.executable in here]
+    # As pip does when it installs a package: no start that is measured compiles anything.
+    compileall.compile_dir(_TREE / "src", quiet=1)
     used = {program.executable for program in programs} | (_REGISTRY_VERSIONS.keys() & here.keys())
     wish = Wish(wanted.sets, wanted.series, here)
     with _empty_folder() as folder, open_scene(folder, _CACHE / "corpus", wish) as scene:
