@@ -26,7 +26,7 @@ def _zot(scene: Scene, folder: Path, address: str) -> list[str]:
     settings = folder / "zot.json"
     settings.write_text(
         f'{{"storage": {{"rootDirectory": "{folder}/zot", "gc": false}},'
-        f' "http": {{"address": "{host}", "port": "{port}"}}, "log": {{"level": "error"}}}}'
+        f' "http": {{"address": "{host}", "port": "{port}", "compat": ["docker2s2"]}}, "log": {{"level": "error"}}}}'
     )
     return [scene.programs["zot"], "serve", str(settings)]
 

@@ -3,6 +3,7 @@
 A folder is no single file, and packing it would be a second copy; that copy is not counted against them.
 """
 
+import re
 from collections.abc import Callable
 
 from bench.measure import Command, Job
@@ -13,13 +14,15 @@ from bench.scene import FIRST, Edition, Scene
 __all__ = ["CRANE", "IMGPKG", "ORAS", "REGCTL", "SKOPEO"]
 
 _FOLDER = "images"
+_NO_TAG = re.compile(r"[^\w.-]")
 
 
 def _image_by_image(command: Callable[[Scene, Room, str, str], Command], *, makes: bool) -> Callable[..., Job]:
     """Make a job of one command line for each image, which gets the image's name and a tag for it in the folder."""
 
     def make(scene: Scene, room: Room, edition: Edition) -> Job:
-        tagged = [(image.name, f"{edition.name}-{number}") for number, image in enumerate(edition.images)]
+        # An image has the same tag in each edition: skopeo keeps one name for one digest.
+        tagged = [(image.name, _NO_TAG.sub("-", image.name)) for image in edition.images]
         product = room.out / _FOLDER if makes else None
         return Job([command(scene, room, name, tag) for name, tag in tagged], product=product)
 

@@ -1,5 +1,6 @@
 """Command lines are shown to work by a run; here is what a run can't see: that no program gets another's place."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,15 @@ from bench.scene import FIRST, FIVE_PERCENT, ONE_CHANGED, Scene
 from bench.servers import Registry
 
 _IMAGE = Named("docker.io/library/redis:7", "sha256:ab")
+_UPDATED = Named("docker.io/library/redis:8", "sha256:cd")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     source, target = Registry("127.0.0.1:5", tmp_path, 1), Registry("127.0.0.1:6", tmp_path, 1)
     editions = {
-        name: write_edition(name, [_IMAGE], source.address, tmp_path / name)
-        for name in (FIRST, ONE_CHANGED, FIVE_PERCENT)
+        name: write_edition(name, [image], source.address, tmp_path / name)
+        for name, image in ((FIRST, _IMAGE), (ONE_CHANGED, _UPDATED), (FIVE_PERCENT, _UPDATED))
     }
     programs = {program.executable: f"/peers/{program.executable}" for program in PROGRAMS}
     content = Content(sets=[], images=1, blobs=1, size_bytes=1, changed_bytes={})
@@ -36,6 +38,13 @@ def test_what_is_built_is_in_the_rooms_out_and_the_next_edition_leaves_it_alone(
     # The copiers keep all editions in one folder, under tags of their own.
     assert again.product != first.product or program.name in {"skopeo", "regctl", "oras"}
     assert again.commands != first.commands
+
+
+@pytest.mark.parametrize("name", ["skopeo", "regctl", "oras"])
+def test_an_image_that_stays_has_the_same_tag_in_the_folder_of_all_editions(name: str, scene: Scene) -> None:
+    (program,) = (program for program in PROGRAMS if program.name == name)
+    room, later = scene.room(name), replace(scene.editions[ONE_CHANGED], images=(_IMAGE, _UPDATED))
+    assert program.build(scene, room, scene.first).commands[0] == program.build(scene, room, later).commands[0]
 
 
 def test_no_two_programs_share_a_room(scene: Scene) -> None:
