@@ -109,9 +109,10 @@ def _line(line: Line, scale: _Scale, colour: str, width: float) -> Iterator[str]
 def _labels(panel: Panel, scale: _Scale, colours: Mapping[str, str], ours: str) -> Iterator[str]:
     """Write each name at the end of its line, moved down where two would lie on each other."""
     ends = sorted((scale.y(line.points[-1][1]), scale.x(line.points[-1][0]), line.name) for line in panel.lines)
-    for place, (_, x, name) in zip(_apart([y for y, _, _ in ends]), ends, strict=True):
-        weight = ' font-weight="bold"' if name == ours else ""
-        yield f'<text x="{x + 8:.1f}" y="{place + 4:.1f}" fill="{colours[name]}"{weight}>{escape(name)}</text>'
+    for place, (y, x, name) in zip(_apart([y for y, _, _ in ends]), ends, strict=True):
+        colour, weight = colours[name], ' font-weight="bold"' if name == ours else ""
+        yield f'<line x1="{x:.1f}" x2="{x + 12:.1f}" y1="{y:.1f}" y2="{place:.1f}" stroke="{colour}" opacity="0.5"/>'
+        yield f'<text x="{x + 15:.1f}" y="{place + 4:.1f}" fill="{colour}"{weight}>{escape(name)}</text>'
 
 
 def _apart(wanted: Sequence[float]) -> list[float]:
