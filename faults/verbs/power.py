@@ -27,6 +27,12 @@ _FILES = ("packhorse.yaml", "packhorse.lock", "probe")
 _BOOTS = ("11111111-1111-4111-8111-111111111111\n", "22222222-2222-4222-8222-222222222222\n")
 
 
+def _kill(random: Random) -> Rule:
+    """A kill at any call, or just before a sync or a rename."""
+    op = random.choice(("any", "any", "sync", "rename"))
+    return Rule(op, "kill", skip=random.randrange(20, 500) if op == "any" else random.randrange(60), times=1)
+
+
 class PowerRounds:
     """Rounds in which the power fails while ``build`` or ``load`` work."""
 
@@ -59,11 +65,13 @@ class PowerRounds:
         self._stage.proxy.begin()
         was_killed = random.random() < 0.5  # noqa: PLR2004 - as often as not
         if was_killed:
-            self._run(turn, arguments, (Rule("any", "kill", skip=random.randrange(20, 500), times=1),))
+            self._run(turn, arguments, (_kill(random),))
         self._run(turn, arguments)
         changes = read_trace(turn.folder / "trace", disk)
-        # The instants around the end are the dearest: names are given there, and success is told.
-        at = random.choice((random.randrange(len(changes) + 1), len(changes) - random.randrange(12), len(changes)))
+        # The instants after a name was given and around the end are the dearest: what is promised must hold from there.
+        named = [place + random.randrange(1, 3) for place, change in enumerate(changes) if change.kind == "r"]
+        end = len(changes)
+        at = min(end, random.choice((random.randrange(end + 1), end - random.randrange(12), end, *named[-3:])))
         loose = random.random() < 0.5  # noqa: PLR2004 - as often as not
         state = crash_state(start, changes, at, random, loose=loose)
         shutil.rmtree(disk)
