@@ -4,7 +4,8 @@ import http.client
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,6 +18,8 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _CONNECTIONS = 3
 _PIECE = 32 * 1024
 _TIMEOUT_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
+"""For all of an answer: the timeout of a socket starts anew with every byte that drips."""
 _PARTIAL, _OK = 206, 200
 
 
@@ -82,7 +85,7 @@ class Puller:
             with _Connection(port) as connection:
                 connection.request("GET", path, headers={"Accept": ", ".join(_MANIFEST)})
                 answer = connection.getresponse()
-                content = answer.read()
+                content = b"".join(_pieces(answer))
         except (OSError, http.client.HTTPException) as error:
             self._fail(f"{path}: {error!r}")
             return None
@@ -124,10 +127,13 @@ class Puller:
             self._fail(f"{path}: HTTP {answer.status}, {answer.headers.get('Content-Range')}")
             return
         del front[start:]
-        while len(front) < size and (piece := answer.read1(min(_PIECE, size - len(front)))):
-            front += piece
+        for piece in _pieces(answer):
+            taken = piece[: size - len(front)]
+            front += taken
             with self._lock:
-                self.received_bytes += len(piece)
+                self.received_bytes += len(taken)
+            if len(front) == size:
+                break
 
     def _differs(self, wrong: Wrong) -> None:
         with self._lock:
@@ -148,6 +154,14 @@ class _Connection(http.client.HTTPConnection):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _pieces(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    end = time.monotonic() + _ANSWER_SECONDS
+    while piece := answer.read1(_PIECE):
+        yield piece
+        if time.monotonic() > end:
+            raise TimeoutError(f"not all came in {_ANSWER_SECONDS:.0f} s")
 
 
 def _start_of(status: int, headers: Mapping[str, str], size: int) -> int | None:

@@ -72,7 +72,7 @@ def writing_disk(random: Random, size: int, *, syncs: int, calls: int) -> list[R
     few = random.randrange(4)
     drawn = [
         Rule("write", "full", random.randrange(size)),
-        Rule("write", "errno", fails, skip=random.randrange(40), times=times),
+        Rule("write", "errno", fails, skip=random.randrange(max(4, calls // 8)), times=times),
         Rule("write", "short", random.choice((1, 100, 5000, 100_000)), skip=random.randrange(10)),
         Rule("sync", "errno", CANNOT_WRITE, skip=random.randrange(syncs), times=times),
         # The first sync is of a whole bundle, or of the first blob.

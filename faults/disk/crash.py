@@ -8,6 +8,7 @@ folder that is not there is not there either. Of everything else any part may be
 - *loose*: each name that was not synced is there or is not, independent of the others.
 """
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,9 @@ class CrashState:
     folders: frozenset[str]
 
     def write(self, root: Path) -> None:
-        """Make it so, under an empty folder."""
+        """Make it so, and nothing else, in a folder."""
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
         for folder in sorted(self.folders):
             (root / folder).mkdir(parents=True, exist_ok=True)
         for name, content in self.files.items():

@@ -73,17 +73,17 @@ class LockRounds:
 
     def _trouble(self, turn: Round, random: Random) -> Trouble:
         schedule = trouble.network(random, turn.key, READS)
-        match random.randrange(8):
-            case 0:
-                return Trouble(
-                    trouble.disk_at(turn.folder, trouble.writing_disk(random, len(self._right), syncs=1, calls=20))
-                )
-            case 1:
+        match random.randrange(10):
+            case 0 | 1:
+                # More than the lock has, so that the room may end with whatever is written after it.
+                rules = trouble.writing_disk(random, 3 * len(self._right), syncs=1, calls=20)
+                return Trouble(trouble.disk_at(turn.folder, rules))
+            case 2:
                 ending = trouble.endings(random, _USUAL_SECONDS)
                 return Trouble(trouble.disk_at(turn.folder), *trouble.at_request(random, ending, 45))
-            case 2:
-                return Trouble(trouble.disk_at(turn.folder, jumps=trouble.clock_jumps(random)), schedule)
             case 3:
+                return Trouble(trouble.disk_at(turn.folder, jumps=trouble.clock_jumps(random)), schedule)
+            case 4:
                 return Trouble(trouble.disk_at(turn.folder, trouble.reading_disk(random, "probe", 150_000)))
             case _:
                 return Trouble(trouble.disk_at(turn.folder), schedule)

@@ -1,11 +1,11 @@
 """Power failures in ``build`` and ``load``: whatever a disk keeps of what was not synced, the next run gets it right.
 
-A run is recorded, call by call. For each round an instant is drawn, and one of the states in which the disk may be when
-the power comes back; in it, what must hold of the verb holds, and a run (after another boot) finishes the work. A round
-in two begins with a run that was killed, so that what one process left is what another one goes on with.
+A run is recorded, call by call. For each round instants are drawn, and for each one of the states in which the disk may
+be when the power comes back; in it what must hold of the verb holds. From the last one a run (after another boot)
+finishes the work. A round in two begins with a run that was killed, so that what one process left is what another one
+goes on with.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from faults import messages
 from faults.command import packhorse
 from faults.disk import Disk, Rule
 from faults.disk.crash import CrashState, crash_state
-from faults.disk.trace import read_trace
+from faults.disk.trace import Change, read_trace
 from faults.rounds import Broken, Round
 from faults.stage import PackageStage
 from faults.verbs.load import blobs_in, check_store, names_in
@@ -24,7 +24,15 @@ __all__ = ["PowerRounds"]
 
 _BUNDLE = "shop-1.0.0.bundle.tar"
 _FILES = ("packhorse.yaml", "packhorse.lock", "probe")
+_STATES = 20
+"""How many states of each recorded run are looked at; the last of them is gone on from."""
 _BOOTS = ("11111111-1111-4111-8111-111111111111\n", "22222222-2222-4222-8222-222222222222\n")
+
+
+def _kill(random: Random) -> Rule:
+    """A kill at any call, or just before a sync or a rename."""
+    op = random.choice(("any", "any", "sync", "rename"))
+    return Rule(op, "kill", skip=random.randrange(20, 500) if op == "any" else random.randrange(60), times=1)
 
 
 class PowerRounds:
@@ -59,24 +67,33 @@ class PowerRounds:
         self._stage.proxy.begin()
         was_killed = random.random() < 0.5  # noqa: PLR2004 - as often as not
         if was_killed:
-            self._run(turn, arguments, (Rule("any", "kill", skip=random.randrange(20, 500), times=1),))
+            self._run(turn, arguments, (_kill(random),))
         self._run(turn, arguments)
         changes = read_trace(turn.folder / "trace", disk)
-        # The instants around the end are the dearest: names are given there, and success is told.
-        at = random.choice((random.randrange(len(changes) + 1), len(changes) - random.randrange(12), len(changes)))
-        loose = random.random() < 0.5  # noqa: PLR2004 - as often as not
-        state = crash_state(start, changes, at, random, loose=loose)
-        shutil.rmtree(disk)
-        disk.mkdir()
-        state.write(disk)
-        check(disk, at == len(changes))
+        for _ in range(_STATES):
+            told = self._draw(start, changes, random, disk, check)
         (turn.folder / "boot").write_text(_BOOTS[1])
         after = Disk(disk, boot=turn.folder / "boot")
         messages.must_succeed(packhorse(arguments, turn.folder, after), "the run after the power failure")
         check(disk, True)  # noqa: FBT003 - the protocol of the checks
-        kind = "loose" if loose else "ordered"
-        killed = " and a kill" if was_killed else ""
-        return f"the power fails before change {at} of {len(changes)} on a {kind} disk{killed}"
+        return f"{told}{' and a kill' if was_killed else ''}, and {_STATES - 1} other states"
+
+    @staticmethod
+    def _draw(
+        start: CrashState, changes: Sequence[Change], random: Random, disk: Path, check: Callable[[Path, bool], None]
+    ) -> str:
+        """Leave one of the states in which the power may leave the disk, and look at it."""
+        # The instants after a name was given and around the end are the dearest: what is promised must hold from there.
+        named = [place + random.randrange(1, 3) for place, change in enumerate(changes) if change.kind == "r"]
+        end = len(changes)
+        at = min(end, random.choice((random.randrange(end + 1), end - random.randrange(12), end, *named[-3:])))
+        loose = random.random() < 0.5  # noqa: PLR2004 - as often as not
+        state = crash_state(start, changes, at, random, loose=loose)
+        state.write(disk)
+        check(disk, at == end)
+        # Looking into a database changes its files.
+        state.write(disk)
+        return f"the power fails before change {at} of {end} on a {'loose' if loose else 'ordered'} disk"
 
     @staticmethod
     def _run(turn: Round, arguments: Sequence[str], rules: Sequence[Rule] = ()) -> None:
