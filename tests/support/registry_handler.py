@@ -336,4 +336,5 @@ def _basic(username: str, password: str) -> str:
 
 def _blobs_of(manifest: dict[str, Any]) -> list[str]:
     layers = [*(manifest.get("layers") or []), *([manifest["config"]] if manifest.get("config") else [])]
-    return [layer["digest"] for layer in layers]
+    # Foreign layers are fetched from elsewhere: no registry has them.
+    return [layer["digest"] for layer in layers if not layer.get("urls")]

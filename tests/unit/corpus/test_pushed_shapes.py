@@ -33,7 +33,7 @@ def shapes() -> Sequence[Recipe]:
     one = image("1")
     sbom = Attachment(to=one, statement=Sbom())
     inner = Index(reference="inner", members=(image("x"),))
-    foreign = Layer(source=LAYERS[0], urls=("https://images.example.com/layer",))
+    foreign = Layer(source=Texts({"/foreign": "f"}), urls=("https://images.example.com/layer",))
     return (
         one,
         image("docker", format="docker", platforms=("linux/amd64", "linux/arm64")),

@@ -102,7 +102,8 @@ class TestWheels:
 
     @pytest.mark.parametrize("line", ["web==2.0", "web>=2 --hash=sha256:" + "0" * 64, ""])
     def test_refuses_what_is_not_pinned(self, wheels: Wheels, workshop: Workshop, line: str) -> None:
-        wheels.lock.write_text(f"{line}\n")
+        pinned = wheels.lock.read_text() if line else ""
+        wheels.lock.write_text(f"{pinned}{line}\n")
         with pytest.raises(CorpusError, match="Expected lines as name==version"):
             wheels.identity(AMD64, workshop)
 
@@ -200,7 +201,7 @@ class TestMavenJars:
             list(jars.entries(AMD64, shop))
 
     def test_refuses_what_has_no_hash(self, jars: MavenJars, workshop: Workshop) -> None:
-        jars.lock.write_text("org.example:tool:1.0\n")
+        jars.lock.write_text(f"{jars.lock.read_text()}org.example:other:1.0\n")
         with pytest.raises(CorpusError, match="Expected lines as group:artifact:version"):
             jars.identity(AMD64, workshop)
 
