@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._upstream = None
                 if last:
                     # No fault of the schedule's: whoever reads of a round that did not hold must know.
-                    print(f"the proxy's own way to {self.proxy.upstream.netloc} failed: {error!r}", file=sys.stderr)
+                    print(f"{self.command} {self.path}: the proxy's own way failed: {error!r}", file=sys.stderr)
                     raise
         if self.command == "GET" and answer.body:
             self.proxy.keep(answer.body)
