@@ -4,6 +4,7 @@ What is expected comes from the corpus, which shares no code with Packhorse: eve
 """
 
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,11 @@ class Road:
         return found
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(("docker-registry", "olareg", ("library", "shapes", "series")), id="everything"),
-        pytest.param(("olareg", "docker-registry", ("shapes",)), id="shapes-from-olareg"),
-    ],
-)
+_EVERYTHING = pytest.param(("docker-registry", "olareg", ("library", "shapes", "series")), id="everything")
+_SHAPES = pytest.param(("olareg", "docker-registry", ("shapes",)), id="shapes-from-olareg")
+
+
+@pytest.fixture(scope="module", params=[_EVERYTHING, _SHAPES])
 def road(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """Two registries, the first with everything in it."""
     source, target, sets = request.param
@@ -70,11 +69,12 @@ def road(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         for one in made:
             push(one.layout, f"http://{near}")
         yield Road(made, near, far)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
-def desk(road: Road, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A package of all of it, locked and built."""
+def desk(road: Road, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    """A package of all of it, locked and built. It is gigabytes: nothing of it is left."""
     folder = tmp_path_factory.mktemp("desk")
     place = Workplace("the desk", folder, lambda *argv: [str(word) for word in argv])
     (folder / "packhorse.yaml").write_text(yaml.safe_dump(definition_of(road.made), sort_keys=False))
@@ -82,7 +82,8 @@ def desk(road: Road, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     mirrors = ["--mirror-only", *(f"--mirror={host}=http://{road.source}/{host}" for host in upstream)]
     place.packhorse("lock", *mirrors)
     place.packhorse("build", "--output", "all.tar", *mirrors)
-    return place
+    yield place
+    shutil.rmtree(folder)
 
 
 def definition_of(made: Sequence[Made]) -> dict[str, Any]:
@@ -130,6 +131,7 @@ def test_what_is_pushed_from_the_bundle_is_what_the_corpus_made(desk: Workplace,
     assert "nothing" in again.lower()
 
 
+@pytest.mark.parametrize("road", [_SHAPES], indirect=True)
 def test_what_is_loaded_and_pushed_from_a_store_is_what_the_corpus_made(desk: Workplace, road: Road) -> None:
     desk.packhorse("load", "all.tar", "--store", "store")
     desk.packhorse("push", "store", road.target, "--prefix", "stored", "--plain-http", road.target)
