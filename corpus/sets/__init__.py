@@ -1,12 +1,11 @@
 """The recipes, in sets that are made together. A new image is a few lines here."""
 
 from corpus.model import Image, Recipe
-from corpus.sets import bench, demo, edge, kustomize, library, operator, platform, series, shapes, shop
+from corpus.sets import demo, edge, kustomize, library, operator, platform, series, shapes, shop
 
 __all__ = ["SETS", "images_of"]
 
 SETS: dict[str, tuple[Recipe, ...]] = {
-    "bench": bench.IMAGES,
     "demo": demo.IMAGES,
     "edge": edge.IMAGES,
     "kustomize": kustomize.IMAGES,
