@@ -21,6 +21,7 @@ from bench.errors import BenchError
 from bench.limits import measure_limits
 from bench.machine import describe, version_of
 from bench.peers.find import find_peers
+from bench.peers.install import pinned_version
 from bench.programs import PACKHORSE, PROGRAMS, Program
 from bench.programs.packhorse import EXECUTABLE
 from bench.results import Point, Results, Sample
@@ -150,12 +151,17 @@ def _go_through(course: Course, rounds: int, taken: _Taken) -> None:
 def _versions(here: Mapping[str, str], used: set[str]) -> dict[str, str]:
     options = {**_REGISTRY_VERSIONS, **{program.executable: program.version for program in PROGRAMS}}
     paths = {**here, PACKHORSE.executable: EXECUTABLE}
-    return {name: version_of([paths[name], *options[name]]) for name in sorted(used)}
+    return {name: _version(name, paths[name], options[name]) for name in sorted(used)}
 
 
 def _registry_name(here: Mapping[str, str]) -> str:
     program = here.get("registry", "docker-registry")
-    return f"distribution {version_of([program, '--version'])}"
+    return f"distribution {_version('registry', program, ['--version'])}"
+
+
+def _version(name: str, path: str, options: Sequence[str]) -> str:
+    """Give the pin of what was built from it: a program that Go builds from a module often does not know its own."""
+    return pinned_version(name, path) or version_of([path, *options])
 
 
 def _tell(message: str) -> None:

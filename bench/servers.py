@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from urllib.request import urlopen
 import yaml
 
 from bench.errors import BenchError
+from e2e.registries import free_address
 
 __all__ = ["Registry", "Usage", "free_address", "registry", "running", "until_answered", "usage_of"]
 
@@ -44,12 +44,6 @@ class Registry:
     def clear(self) -> None:
         """Throw away all that it has."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_address() -> str:
-    """Return an address on loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def usage_of(pid: int) -> Usage:

@@ -12,6 +12,7 @@
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,20 +40,24 @@ def main(arguments: Sequence[str]) -> int:
             case None:
                 _make(list(SETS), workshop)
             case "make":
-                _make(asked.sets or list(SETS), workshop)
+                _make(_known(asked.sets), workshop)
             case "list":
                 _list()
             case "content":
                 print(*listing(), sep="\n")
             case "push":
-                for name in push(Layout(asked.layout), asked.registry):
+                for name in push(Layout.there(asked.layout), asked.registry):
                     print(name)
             case "again":
-                return _again(asked.sets or list(SETS), workshop)
+                return _again(_known(asked.sets), workshop)
             case name:
                 _lay_out(name, asked.out, workshop)
     except CorpusError as error:
         print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python must not find that out again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 
@@ -70,13 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     pushing.add_argument("registry", help="http://host:port")
     for verb, purpose in (("make", "make sets into the cache"), ("again", "make sets again, and compare every byte")):
         making = verbs.add_parser(verb, help=purpose)
-        making.add_argument(
-            "sets", nargs="*", choices=[*SETS, []], metavar="SET", help="all of them, where none is named"
-        )
+        making.add_argument("sets", nargs="*", metavar="SET", help="all of them, where none is named")
     for name in SETS:
         laying = verbs.add_parser(name, help=f"make the images of {name} into one OCI layout")
         laying.add_argument("--out", type=Path, required=True, help="the layout's folder")
     return parser
+
+
+def _known(names: Sequence[str]) -> list[str]:
+    """Give the sets that are asked for; all of them where none is."""
+    for name in names:
+        if name not in SETS:
+            raise CorpusError(f'Expected a set of {", ".join(SETS)}, found "{name}".')
+    return list(names or SETS)
 
 
 def _list() -> None:

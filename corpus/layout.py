@@ -46,6 +46,17 @@ class Layout:
         layout.write_index([])
         return layout
 
+    @classmethod
+    def there(cls, folder: Path) -> "Layout":
+        """Give the layout that is in ``folder``.
+
+        Raises:
+            CorpusError: There is none.
+        """
+        if not (folder / "index.json").is_file():
+            raise CorpusError(f"Expected an OCI layout in {folder}, found no index.json there.")
+        return cls(folder)
+
     def blob(self, digest: str) -> Path:
         """Give the path of the blob with ``digest`` (``sha256:…``)."""
         algorithm, _, encoded = digest.partition(":")

@@ -1,6 +1,7 @@
 """Registries of others, empty, on loopback."""
 
 import http.client
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,18 @@ from corpus.sources import GoProgram
 from corpus.workshop import Workshop
 from e2e.cluster.process import Daemon, wait_until
 
-__all__ = ["answers", "docker_registry", "olareg"]
+__all__ = ["answers", "docker_registry", "free_address", "olareg"]
 
 _WORKSHOP = Workshop(Path(__file__).resolve().parents[1] / ".cache" / "corpus")
 _OLAREG = GoProgram(
     "github.com/olareg/olareg/cmd/olareg", "/olareg", module="github.com/olareg/olareg", version="v0.2.2"
 )
+
+
+def free_address() -> str:
+    """Find an address on loopback that nobody listens at: other runs on this machine have theirs."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 @contextmanager

@@ -22,14 +22,13 @@ from corpus.sets import SETS
 from corpus.workshop import Workshop
 from e2e.cluster.process import wait_until
 from e2e.fidelity import Expected, Reader
-from e2e.registries import answers, docker_registry, olareg
+from e2e.registries import answers, docker_registry, free_address, olareg
 from e2e.workplace import Workplace
 
 pytestmark = pytest.mark.timeout(1800)
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _WORKSHOP = Workshop(_PROJECT / ".cache" / "corpus")
-_SOURCE, _TARGET, _SERVED = "127.0.0.1:45021", "127.0.0.1:45022", "127.0.0.1:45023"
 
 
 _REGISTRIES = {"docker-registry": docker_registry, "olareg": olareg}
@@ -63,8 +62,8 @@ def road(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     made = make_all(Maker(_WORKSHOP), {name: SETS[name] for name in sets})
     folder = tmp_path_factory.mktemp("road")
     with (
-        _REGISTRIES[source](folder / "source", _SOURCE) as near,
-        _REGISTRIES[target](folder / "target", _TARGET) as far,
+        _REGISTRIES[source](folder / "source", free_address()) as near,
+        _REGISTRIES[target](folder / "target", free_address()) as far,
     ):
         for one in made:
             push(one.layout, f"http://{near}")
@@ -114,10 +113,11 @@ def test_the_bundle_verifies(desk: Workplace) -> None:
 
 
 def test_what_is_served_from_the_bundle_is_what_the_corpus_made(desk: Workplace, road: Road) -> None:
-    server = desk.start("serve", "serve", desk.folder / "all.tar", "--listen", _SERVED)
+    served = free_address()
+    server = desk.start("serve", "serve", desk.folder / "all.tar", "--listen", served)
     try:
-        wait_until(lambda: answers(_SERVED), "packhorse serve", timeout_seconds=30, watching=[server])
-        with Reader(_SERVED) as reader:
+        wait_until(lambda: answers(served), "packhorse serve", timeout_seconds=30, watching=[server])
+        with Reader(served) as reader:
             reader.check(road.expected)
     finally:
         server.kill()
@@ -142,7 +142,7 @@ def test_what_is_loaded_and_pushed_from_a_store_is_what_the_corpus_made(desk: Wo
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[str]:
     """Debian's registry as it comes: it takes no foreign layers."""
-    with docker_registry(tmp_path / "strict", "127.0.0.1:45024", foreign=False) as address:
+    with docker_registry(tmp_path / "strict", free_address(), foreign=False) as address:
         yield address
 
 

@@ -56,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
     missing = {name: reason for name in wanted if (reason := why_not(name, bed))}
     names = [name for name in wanted if name not in missing]
     numbers = [asked.round] if asked.round is not None else list(range(asked.rounds))
+    if not all(number >= 0 for number in numbers):
+        print(f"python -m faults: expected the number of a round, found {asked.round}", file=sys.stderr)
+        return 2
     shutil.rmtree(folder, ignore_errors=True)
     games, tally = Games(names, numbers, asked.seconds), Tally()
     threads = [

@@ -11,7 +11,7 @@ from bench.peers.table import DEBIAN, GO_PROGRAMS, GoProgram
 from e2e.cluster.errors import BedError
 from e2e.cluster.toolchain import find_go
 
-__all__ = ["ensure_go_program", "install_all"]
+__all__ = ["ensure_go_program", "install_all", "pinned_version"]
 
 _CACHE = Path(__file__).resolve().parents[2] / ".cache"
 _BIN = _CACHE / "peers" / "bin"
@@ -38,6 +38,11 @@ def ensure_go_program(name: str) -> Path:
         link.unlink(missing_ok=True)
         link.symlink_to(final.name)
     return link
+
+
+def pinned_version(name: str, path: str | Path) -> str:
+    """Return the version of a program that was built here; empty for any other."""
+    return GO_PROGRAMS[name].version if Path(path) == _BIN / name else ""
 
 
 def _build(program: GoProgram, draft: Path) -> None:

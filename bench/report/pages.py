@@ -16,6 +16,7 @@ from bench.report.plot import Line, Panel, draw
 from bench.report.tables import Table, growth_table, job_tables, limits_table, overview
 from bench.results import Point, Results, load
 from bench.summary import Summary, summarise
+from packhorse.base.units import plural
 
 __all__ = ["DEFAULT_PAGE", "check_page", "cost_against_size", "fill_page", "write_page"]
 
@@ -89,7 +90,7 @@ def _conditions(results: Results) -> str:
     extensions = "with" if machine.sha_extensions else "without"
     changed = ", ".join(f"{name} {size(new)}" for name, new in content.changed_bytes.items())
     lines = [
-        f"- Date: {results.date}; {results.rounds} rounds.",
+        f"- Date: {results.date}; {plural(results.rounds, 'round')}.",
         (
             f"- Machine: {machine.processor}, {machine.cores} cores {extensions} SHA extensions,"
             f" {machine.memory_bytes / _GIB:.0f} GiB, Linux {machine.kernel}, Python {machine.python};"

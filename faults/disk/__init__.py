@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 __all__ = ["CANNOT_WRITE", "FULL", "Disk", "Rule", "library"]
 
@@ -16,6 +17,8 @@ _CACHE = Path(__file__).parents[2] / ".cache" / "faults"
 
 FULL = errno.ENOSPC
 CANNOT_WRITE = errno.EIO
+
+_compiling = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,18 @@ class Disk:
         return "; ".join(parts) or "a good disk"
 
 
-@cache
 def library() -> Path:
-    """Compile the library, once for each state of its source.
+    """Compile the library, once for each state of its source; of several threads the first does it.
 
     Raises:
         RuntimeError: There is no C compiler, or it refuses.
     """
+    with _compiling:
+        return _library()
+
+
+@cache
+def _library() -> Path:
     source = _SOURCE.read_bytes()
     made = _CACHE / f"faulty_disk-{sha256(source).hexdigest()[:16]}.so"
     if made.exists():
