@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from corpus.layout import Descriptor, Layout
+from corpus.model import Format
 
 __all__ = ["FIRST", "Edition", "Named", "blobs_of", "write_edition"]
 
@@ -21,6 +22,7 @@ class Named:
 
     name: str
     digest: str
+    format: Format = "oci"
 
 
 @dataclass(frozen=True, slots=True)

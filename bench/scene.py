@@ -130,7 +130,7 @@ def lock(edition: Edition) -> None:
 
 def _named(images: Sequence[Image], layouts: Mapping[str, Layout]) -> list[Named]:
     digests = {name: str(found["digest"]) for layout in layouts.values() for name, found in layout.named()}
-    return [Named(image.reference, digests[image.reference]) for image in images]
+    return [Named(image.reference, digests[image.reference], image.format) for image in images]
 
 
 def _together(sizes: Mapping[str, Mapping[str, int]], references: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ A folder is no single file, and packing it would be a second copy; that copy is 
 import re
 from collections.abc import Callable
 
+from bench.editions import Named
 from bench.measure import Command, Job
 from bench.programs.model import Program
 from bench.room import Room
@@ -17,31 +18,37 @@ _FOLDER = "images"
 _NO_TAG = re.compile(r"[^\w.-]")
 
 
-def _image_by_image(command: Callable[[Scene, Room, str, str], Command], *, makes: bool) -> Callable[..., Job]:
-    """Make a job of one command line for each image, which gets the image's name and a tag for it in the folder."""
+def _image_by_image(command: Callable[[Scene, Room, Named, str], Command], *, makes: bool) -> Callable[..., Job]:
+    """Make a job of one command line for each image, which gets the image and a tag for it in the folder."""
 
     def make(scene: Scene, room: Room, edition: Edition) -> Job:
         # An image has the same tag in each edition: skopeo keeps one name for one digest.
-        tagged = [(image.name, _NO_TAG.sub("-", image.name)) for image in edition.images]
+        tagged = [(image, _NO_TAG.sub("-", image.name)) for image in edition.images]
         product = room.out / _FOLDER if makes else None
-        return Job([command(scene, room, name, tag) for name, tag in tagged], product=product)
+        return Job([command(scene, room, image, tag) for image, tag in tagged], product=product)
 
     return make
 
 
-def _skopeo_pull(scene: Scene, room: Room, name: str, tag: str) -> Command:
-    source = f"docker://{scene.source.address}/{name}"
+def _skopeo_place(room: Room, image: Named, tag: str) -> str:
+    # It writes Docker's manifests into a layout, but does not find them there again: they get a folder each.
+    folder = room.out / _FOLDER
+    return f"dir:{folder / tag}" if image.format == "docker" else f"oci:{folder}:{tag}"
+
+
+def _skopeo_pull(scene: Scene, room: Room, image: Named, tag: str) -> Command:
+    source = f"docker://{scene.source.address}/{image.name}"
     return [
         *(scene.programs["skopeo"], "copy", "--quiet", "--all", "--preserve-digests", "--src-tls-verify=false"),
-        *(source, f"oci:{room.out / _FOLDER}:{tag}"),
+        *(source, _skopeo_place(room, image, tag)),
     ]
 
 
-def _skopeo_push(scene: Scene, room: Room, name: str, tag: str) -> Command:
-    target = f"docker://{scene.target.address}/{name}"
+def _skopeo_push(scene: Scene, room: Room, image: Named, tag: str) -> Command:
+    target = f"docker://{scene.target.address}/{image.name}"
     return [
         *(scene.programs["skopeo"], "copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false"),
-        *(f"oci:{room.out / _FOLDER}:{tag}", target),
+        *(_skopeo_place(room, image, tag), target),
     ]
 
 
@@ -50,22 +57,22 @@ def _regctl(scene: Scene) -> Command:
     return [scene.programs["regctl"], *hosts, "image", "copy"]
 
 
-def _regctl_pull(scene: Scene, room: Room, name: str, tag: str) -> Command:
-    return [*_regctl(scene), f"{scene.source.address}/{name}", f"ocidir://{room.out / _FOLDER}:{tag}"]
+def _regctl_pull(scene: Scene, room: Room, image: Named, tag: str) -> Command:
+    return [*_regctl(scene), f"{scene.source.address}/{image.name}", f"ocidir://{room.out / _FOLDER}:{tag}"]
 
 
-def _regctl_push(scene: Scene, room: Room, name: str, tag: str) -> Command:
-    return [*_regctl(scene), f"ocidir://{room.out / _FOLDER}:{tag}", f"{scene.target.address}/{name}"]
+def _regctl_push(scene: Scene, room: Room, image: Named, tag: str) -> Command:
+    return [*_regctl(scene), f"ocidir://{room.out / _FOLDER}:{tag}", f"{scene.target.address}/{image.name}"]
 
 
-def _oras_pull(scene: Scene, room: Room, name: str, tag: str) -> Command:
+def _oras_pull(scene: Scene, room: Room, image: Named, tag: str) -> Command:
     copy = [scene.programs["oras"], "copy", "--no-tty", "--from-plain-http", "--to-oci-layout"]
-    return [*copy, f"{scene.source.address}/{name}", f"{room.out / _FOLDER}:{tag}"]
+    return [*copy, f"{scene.source.address}/{image.name}", f"{room.out / _FOLDER}:{tag}"]
 
 
-def _oras_push(scene: Scene, room: Room, name: str, tag: str) -> Command:
+def _oras_push(scene: Scene, room: Room, image: Named, tag: str) -> Command:
     copy = [scene.programs["oras"], "copy", "--no-tty", "--from-oci-layout", "--to-plain-http"]
-    return [*copy, f"{room.out / _FOLDER}:{tag}", f"{scene.target.address}/{name}"]
+    return [*copy, f"{room.out / _FOLDER}:{tag}", f"{scene.target.address}/{image.name}"]
 
 
 def _crane_pull(scene: Scene, room: Room, edition: Edition) -> Job:

@@ -7,6 +7,7 @@ from bench.programs import PACKHORSE, PROGRAMS
 from bench.report.figures import mib, multiple, seconds, size
 from bench.results import Limits, Point, Results, Sample
 from bench.summary import ratio, summarise
+from packhorse.base.units import plural
 
 __all__ = ["Table", "floors", "growth_table", "job_tables", "limits_table", "overview"]
 
@@ -93,7 +94,7 @@ def growth_table(results: Results) -> Table:
     for (program, job), by_place in lines.items():
         cells = [_growth_cell(by_place.get((content, images))) for images, content in places]
         rows.append([program, job, *cells])
-    header = ("program", "job", *(f"{images} images, {size(content)}" for images, content in places))
+    header = ("program", "job", *(f"{plural(images, 'image')}, {size(content)}" for images, content in places))
     return Table("Seconds, peak memory and temporary space as the content grows", header, rows)
 
 

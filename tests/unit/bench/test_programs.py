@@ -66,3 +66,13 @@ def test_the_first_image_is_asked_for_where_the_program_puts_it(
 ) -> None:
     (program,) = (program for program in PROGRAMS if program.name == name)
     assert program.first_image(scene, scene.first) == expected
+
+
+def test_skopeo_takes_images_of_dockers_format_from_where_it_put_them(scene: Scene) -> None:
+    (program,) = (program for program in PROGRAMS if program.name == "skopeo")
+    room = scene.room("skopeo")
+    edition = replace(scene.first, images=(_IMAGE, replace(_UPDATED, format="docker")))
+    made = [command[-1] for command in program.build(scene, room, edition).commands]
+    assert program.push is not None
+    assert [command[-2] for command in program.push(scene, room, edition).commands] == made
+    assert [place.partition(":")[0] for place in made] == ["oci", "dir"]

@@ -77,7 +77,7 @@ def test_a_job_has_a_row_for_each_contestant(results: Results) -> None:
 
 def test_growth_has_a_column_for_each_size(results: Results) -> None:
     table = growth_table(results)
-    assert table.header == ("program", "job", "1 images, 1.00 GiB", "2 images, 2.00 GiB")
+    assert table.header == ("program", "job", "1 image, 1.00 GiB", "2 images, 2.00 GiB")
     assert table.rows[1] == ["zarf, no SBOM", "build", "4.00 s, 30 / 1,024 MiB", "8.00 s, 30 / 2,048 MiB"]
 
 
