@@ -20,7 +20,7 @@ _CAUSES = re.compile(
     r"|not a manifest|no token|not where a secret may go|is not a list|lacks|does not answer|ends at byte"
     r"|changed since|cannot be read|can't be read|has no |bytes; at most|not valid|Permission denied"
     r"|disk I/O error|unable to open|is not what|is not a bundle|did not keep|database is locked|is gone"
-    r"|did not end well|is no JSON|Server disconnected",
+    r"|did not end well|is no JSON|Server disconnected|unable to handle the request|has the media type",
     re.IGNORECASE,
 )
 

@@ -226,7 +226,7 @@ class LightkubeCluster:
         if known is not None:
             return known
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-        response = self._send("GET", path, f"ask what {api_version} has", absent_is_fine=True)
+        response = self._send("GET", path, f"ask the API server what {api_version} has", absent_is_fine=True)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return {}
         resources = tuple(objects(_decode(response).get("resources")))
