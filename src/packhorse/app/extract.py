@@ -1,17 +1,17 @@
 """``extract``: one image, chart or file out of a bundle, verified on its way."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 from packhorse.base.errors import IntegrityError, UsageError
 from packhorse.base.spelling import nearest
+from packhorse.base.unfinished import new_file
 from packhorse.base.units import MIB
 from packhorse.bundle import content
 from packhorse.bundle.reader import Bundle
@@ -58,7 +58,8 @@ def extract_image(bundle: Bundle, name: str, folder: Path) -> Extracted:
         for blob in blobs:
             path = target / content.blob_name(blob.digest)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _copy(bundle, blob, path)
+            with path.open("wb") as file:
+                _copy(bundle, blob, file)
         (target / "index.json").write_bytes(canonical_json(index))
 
     _fill_folder(folder, fill)
@@ -105,22 +106,15 @@ def _write_into(bundle: Bundle, blob: Descriptor, folder: Path, file_name: str, 
         raise IntegrityError(message)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / file_name
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{file_name}.")
-    os.close(handle)
-    try:
-        _copy(bundle, blob, Path(temporary))
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with new_file(target, mode) as file:
+        _copy(bundle, blob, file)
     return Extracted(target, blob.size)
 
 
-def _copy(bundle: Bundle, blob: Descriptor, path: Path) -> None:
+def _copy(bundle: Bundle, blob: Descriptor, file: BinaryIO) -> None:
     hasher = blob.digest.hasher()
     buffer = memoryview(bytearray(_PIECE_BYTES))
-    with bundle.open(blob) as stream, path.open("wb") as file:
+    with bundle.open(blob) as stream:
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
             file.write(buffer[:count])

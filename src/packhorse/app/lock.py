@@ -4,8 +4,6 @@ What the lock has already stays as it is: a reference is asked for again only wh
 """
 
 import fnmatch
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from packhorse.app.wanted_images import best_certainty, check_strict, wanted_ima
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.base.events import Reporter
 from packhorse.base.spelling import nearest
+from packhorse.base.unfinished import forget_unfinished, new_file
 from packhorse.oci.digest import Digest
 from packhorse.oci.reference import Reference
 from packhorse.package.lock import Certainty, Found, Lock, LockedFile, LockedPackage
@@ -157,18 +156,11 @@ def write_lock(path: Path, text: str) -> bool:
     content = text.encode()
     try:
         if path.is_file() and path.read_bytes() == content:
+            forget_unfinished(path)
             return False
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(fd, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        with new_file(path, mode) as file:
+            file.write(content)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     return True

@@ -1,6 +1,8 @@
 """Text from outside, made fit for a terminal: nothing in it moves the cursor, sets a title or hides words."""
 
-__all__ = ["printable"]
+__all__ = ["in_one_line", "printable"]
+
+_MOST_SHOWN = 300
 
 
 def printable(text: str) -> str:
@@ -18,3 +20,9 @@ def printable(text: str) -> str:
         else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
+
+
+def in_one_line(text: str) -> str:
+    """Return text from outside in one line, bounded, fit for a message."""
+    text = printable(" ".join(text.split()))
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"

@@ -18,7 +18,17 @@ from packhorse.oci.manifest import MAX_MANIFEST_BYTES
 from packhorse.oci.model import Descriptor, Manifest
 from packhorse.oci.ports import ContentSource, ContentTarget
 
-__all__ = ["CopyResult", "Destination", "NameFinder", "PreparedCopy", "Root", "carry_out", "copy_graph", "plan_copy"]
+__all__ = [
+    "CopyResult",
+    "Destination",
+    "Lender",
+    "NameFinder",
+    "PreparedCopy",
+    "Root",
+    "carry_out",
+    "copy_graph",
+    "plan_copy",
+]
 
 _Question = TypeVar("_Question")
 
@@ -29,6 +39,14 @@ class NameFinder(Protocol):
 
     def find(self, target: str) -> Descriptor | None:
         """Return what a tag or digest stands for; None when there is no such thing."""
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """A target from which others of its kind can take blobs over: a repository of a registry, by mounts."""
+
+    def note_held(self, blob: Descriptor) -> None:
+        """Remember a blob that is there, though nobody has asked for it."""
 
 
 def copy_graph(
@@ -104,7 +122,12 @@ def _survey(destinations: Sequence[Destination], graphs: Sequence[Graph], worker
     questions: list[tuple[int, Descriptor]] = []
     for number, graph in enumerate(graphs):
         whole = [node for node in graph.nodes if node.descriptor.digest in found[number]]
-        found[number].update(blob.digest for blob in blobs_below(graph, whole))
+        below = blobs_below(graph, whole)
+        found[number].update(blob.digest for blob in below)
+        target = destinations[number].target
+        if isinstance(target, Lender):
+            for blob in below:
+                target.note_held(blob)
         questions += [(number, blob) for blob in graph.blobs if blob.digest not in found[number]]
     _ask_all(questions, ask, workers)
     named = [(n, tag) for n, destination in enumerate(destinations) for root in destination.roots for tag in root.tags]

@@ -16,6 +16,7 @@ import msgspec
 
 from packhorse.base.errors import RegistryError
 from packhorse.base.json_decoder import decode_as
+from packhorse.base.printable import in_one_line
 from packhorse.oci import distribution_errors
 from packhorse.oci.distribution_transport import Answer, Request, Upload
 from packhorse.oci.registry_settings import Credential, CredentialSource
@@ -163,7 +164,7 @@ def _check_realm(server: Server, realm: str) -> None:
         or parts.username is not None
         or not (parts.scheme == "https" or (parts.scheme == "http" and plain_is_fine))
     ):
-        shown = distribution_errors.clean(realm)
+        shown = in_one_line(realm)
         message = f"{server.name} sends logins to {shown!r}, which is not where a secret may go"
         raise RegistryError(
             message, hint="a token service must be an https URL, or on the same host as a registry without TLS"

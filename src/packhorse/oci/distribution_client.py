@@ -10,12 +10,13 @@ from typing import Self
 import msgspec
 
 from packhorse.base.errors import RegistryError
+from packhorse.base.printable import in_one_line
 from packhorse.base.units import format_bytes
 from packhorse.oci import media_types
 from packhorse.oci.blob_streams import BytesStream
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_download import Download
-from packhorse.oci.distribution_errors import clean, refusal
+from packhorse.oci.distribution_errors import refusal
 from packhorse.oci.distribution_exchange import Call, Exchange, fail
 from packhorse.oci.distribution_failures import TransportFailure
 from packhorse.oci.distribution_manifests import Manifests
@@ -151,6 +152,10 @@ class Repository:
         found = self._upstream.find(descriptor.digest)
         return found is not None and found.size == descriptor.size
 
+    def note_held(self, blob: Descriptor) -> None:
+        """Remember a blob that is there; see :class:`~packhorse.oci.copy.Lender`."""
+        self._uploader.note_held(blob)
+
     def push(self, descriptor: Descriptor, source: ContentSource) -> None:
         """Send a blob or manifest; see :class:`~packhorse.oci.ports.ContentTarget`."""
         if not media_types.is_metadata(descriptor.media_type):
@@ -208,7 +213,7 @@ def _about_foreign_layers(error: RegistryError, node: Manifest | Index) -> Regis
     foreign = [child for child in successors(node) if media_types.is_foreign_layer(child.media_type)]
     if error.hint or not foreign:
         return error
-    where = clean(", ".join(foreign[0].urls)) or "elsewhere"
+    where = in_one_line(", ".join(foreign[0].urls)) or "elsewhere"
     hint = (
         f"it has a foreign layer, which nodes fetch from {where} and many registries refuse to name; distribution's"
         " takes what its setting validation.manifests.urls.allow matches"

@@ -8,16 +8,15 @@ from typing import Any
 import msgspec
 
 from packhorse.base.errors import RegistryError
-from packhorse.base.printable import printable
+from packhorse.base.printable import in_one_line
 
-__all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "NotFoundError", "clean", "parse_error_body", "refusal"]
+__all__ = ["MAX_ERROR_BODY_BYTES", "ErrorDetail", "NotFoundError", "parse_error_body", "refusal"]
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
 """The most that is read of an error's body."""
 
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
-_MAX_SHOWN = 300
 _MAX_ERRORS = 5
 _PLAIN_TO_TLS = re.compile(r"HTTP request (was sent )?to an? HTTPS (server|port)", re.IGNORECASE)
 
@@ -42,19 +41,13 @@ class ErrorDetail(msgspec.Struct, frozen=True):
     message: str
 
 
-def clean(text: str) -> str:
-    """Make text from outside fit to be shown: in one line, nothing that steers a terminal, bounded."""
-    text = printable(" ".join(text.split()))
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
-
-
 def parse_error_body(body: bytes) -> tuple[ErrorDetail, ...]:
     """Read an error body: the errors of the specification's JSON, else the text itself as one, else nothing."""
     text = body[:MAX_ERROR_BODY_BYTES].decode("utf-8", "replace")
     try:
         document: Any = json.loads(text)
     except (ValueError, RecursionError):
-        shown = "" if text.lstrip().startswith("<") else clean(text)
+        shown = "" if text.lstrip().startswith("<") else in_one_line(text)
         return (ErrorDetail("", shown),) if shown else ()
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
@@ -80,7 +73,7 @@ def refusal(
     said = "; ".join(": ".join(part for part in (detail.code, detail.message) if part) for detail in details)
     meaning = _MEANINGS.get(status, "the registry has a fault" if status >= 500 else "it refuses")  # noqa: PLR2004
     if status == _UNAUTHORIZED and user is not None:
-        meaning = f"it refuses the login of {clean(user)}" if user else "it refuses the login"
+        meaning = f"it refuses the login of {in_one_line(user)}" if user else "it refuses the login"
     after = f" after {tries} tries" if tries > 1 else ""
     message = f"could not {what}\n  from {where}: {meaning}{after} (HTTP {status}{': ' + said if said else ''})"
     family = NotFoundError if status == _NOT_FOUND else RegistryError
@@ -89,7 +82,9 @@ def refusal(
 
 def _detail(error: dict[str, Any]) -> ErrorDetail:
     code, message = error.get("code"), error.get("message", error.get("error"))
-    return ErrorDetail(clean(code) if isinstance(code, str) else "", clean(message) if isinstance(message, str) else "")
+    return ErrorDetail(
+        in_one_line(code) if isinstance(code, str) else "", in_one_line(message) if isinstance(message, str) else ""
+    )
 
 
 def _hint(status: int, where: str, body: bytes, *, shown: bool) -> str | None:

@@ -6,6 +6,7 @@ from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from packhorse.base.errors import NetworkError, RegistryError
+from packhorse.base.printable import in_one_line
 from packhorse.base.units import format_duration
 from packhorse.oci import distribution_errors
 from packhorse.oci.distribution_auth import Authenticator, Scope, Server
@@ -170,7 +171,7 @@ def settle_location(base: str, location: str, what: str) -> str:
     Raises:
         RegistryError: It is no ``http`` or ``https`` URL, holds a login, or leads from TLS to plain HTTP elsewhere.
     """
-    shown = distribution_errors.clean(location)
+    shown = in_one_line(location)
     try:
         url = urljoin(base, location)
         parts, origin = urlsplit(url), urlsplit(base)

@@ -77,6 +77,10 @@ class Uploader:
         self._holdings.note(place, descriptor.digest, found=found)
         return found
 
+    def note_held(self, descriptor: Descriptor) -> None:
+        """Remember that the repository has a blob, so that others can take it over."""
+        self._holdings.note(self._access.upstream(), descriptor.digest, found=True)
+
     def push(self, descriptor: Descriptor, source: ContentSource) -> None:
         """Send a blob, unless the repository has it.
 

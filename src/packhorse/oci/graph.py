@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from packhorse.base.errors import IntegrityError
+from packhorse.base.printable import in_one_line
 from packhorse.oci import manifest, media_types
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, Index, Manifest
@@ -148,7 +149,7 @@ class _Walk:
             self._nodes[descriptor.digest] = node
         _check_same_size(node.descriptor, descriptor)
         if node.descriptor.media_type != descriptor.media_type:
-            both = f"{node.descriptor.media_type} and {descriptor.media_type}"
+            both = f"{in_one_line(node.descriptor.media_type)} and {in_one_line(descriptor.media_type)}"
             message = f"{descriptor.digest.short} is given two types: {both}"
             raise IntegrityError(message)
         return node

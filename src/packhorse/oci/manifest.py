@@ -1,6 +1,7 @@
 """Reading manifests: from bytes and a media type to the descriptors that they lead to."""
 
 from packhorse.base.errors import IntegrityError
+from packhorse.base.printable import in_one_line
 from packhorse.base.units import MIB, format_bytes
 from packhorse.oci import media_types
 from packhorse.oci.model import SCHEMA_VERSION, Descriptor, Index, Manifest, decode_json
@@ -42,12 +43,13 @@ def parse(content: bytes, media_type: str, where: str) -> Manifest | Index:
         )
         raise IntegrityError(message, hint="push the image again with a current client")
     if not media_types.is_metadata(media_type):
-        message = f"{where} has the media type {media_type!r}, which is neither a manifest nor an index"
+        message = f"{where} has the media type {in_one_line(media_type)!r}, which is neither a manifest nor an index"
         raise IntegrityError(message)
     shape: type[Manifest | Index] = Index if media_types.is_index(media_type) else Manifest
     node = decode_json(content, shape, where)
     if node.media_type is not None and node.media_type != media_type:
-        message = f"{where} says of itself that it is {node.media_type!r}; its descriptor says {media_type!r}"
+        said, expected = in_one_line(node.media_type), in_one_line(media_type)
+        message = f"{where} says of itself that it is {said!r}; its descriptor says {expected!r}"
         raise IntegrityError(message)
     if node.schema_version != SCHEMA_VERSION:
         message = f"{where} has schemaVersion {node.schema_version}; expected {SCHEMA_VERSION}"

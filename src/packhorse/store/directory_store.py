@@ -20,6 +20,7 @@ from typing import Self
 import msgspec
 
 from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError, UsageError
+from packhorse.base.unfinished import remove_abandoned, sync_folder, unfinished_file
 from packhorse.oci import graph, manifest, media_types
 from packhorse.oci.blob_streams import ThreadBuffer
 from packhorse.oci.digest import Digest
@@ -28,7 +29,6 @@ from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.oci.reference import Reference
 from packhorse.oci.referrer import describe
 from packhorse.store.extents import ExtentStream, FileExtent
-from packhorse.store.incoming import INCOMING, receiving, remove_abandoned
 from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
 from packhorse.store.names_database import Membership, NamesDatabase
@@ -36,6 +36,8 @@ from packhorse.store.names_database import Membership, NamesDatabase
 __all__ = ["DirectoryStore", "is_store"]
 
 _DATABASE = "packhorse.db"
+_INCOMING = "incoming"
+"""Where content is written until it is whole."""
 
 
 def is_store(path: Path) -> bool:
@@ -47,7 +49,7 @@ def _may_become_store(path: Path) -> bool:
     """Whether a folder is empty, a store, or one that somebody else is making or was killed while making."""
     names = {entry.name for entry in path.iterdir()}
     # A store in the making has this folder first; without it, blobs and oci-layout are somebody's OCI layout.
-    begun = INCOMING in names and names <= {INCOMING, "blobs", "oci-layout"}
+    begun = _INCOMING in names and names <= {_INCOMING, "blobs", "oci-layout"}
     return not names or begun or is_store(path)
 
 
@@ -80,9 +82,9 @@ class DirectoryStore:
             if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
-            for folder in (INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
+            for folder in (_INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
                 _make_folder(path / folder)
-            remove_abandoned(path)
+            remove_abandoned(path / _INCOMING)
             _write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
         except OSError as error:
             raise _write_error(path, error) from error
@@ -145,11 +147,11 @@ class DirectoryStore:
             return
         final = self.path / _blob_name(descriptor.digest)
         try:
-            with receiving(self.path) as (temporary, fd):
+            with unfinished_file(self.path / _INCOMING) as (temporary, fd):
                 with source.open(descriptor) as stream:
                     self._receive(descriptor, stream, fd)
                 temporary.rename(final)
-                _sync_folder(final.parent)
+                sync_folder(final.parent)
         except OSError as error:
             raise _write_error(self.path, error) from error
         self._durable.add(descriptor.digest)
@@ -273,7 +275,7 @@ class DirectoryStore:
         unsure = {digest for digest in digests if digest not in self._durable}
         try:
             for algorithm in sorted({digest.algorithm for digest in unsure}):
-                _sync_folder(self.path / "blobs" / algorithm)
+                sync_folder(self.path / "blobs" / algorithm)
         except OSError as error:
             raise _write_error(self.path, error) from error
         self._durable.update(unsure)
@@ -328,11 +330,11 @@ def _write_all(fd: int, content: memoryview) -> None:
 
 def _write_whole(folder: Path, name: str, content: bytes) -> None:
     """Write a small file so that it is seen whole or not at all."""
-    with receiving(folder) as (temporary, fd):
+    with unfinished_file(folder / _INCOMING) as (temporary, fd):
         _write_all(fd, memoryview(content))
         os.fsync(fd)
         temporary.rename(folder / name)
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def _make_folder(folder: Path) -> None:
@@ -342,15 +344,7 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     # Where the folder above may not be read, somebody else has made this one.
     with suppress(PermissionError):
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_folder(folder.parent)
 
 
 def _write_error(path: Path, error: OSError) -> PackhorseError:

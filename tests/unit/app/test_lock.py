@@ -352,6 +352,15 @@ def test_the_lock_file_is_written_whole_and_only_when_it_differs(tmp_path: Path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["packhorse.lock"]
 
 
+@pytest.mark.parametrize("text", ["one\n", "two\n"])
+def test_what_a_killed_lock_has_left_is_taken_away(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "packhorse.lock"
+    write_lock(path, "one\n")
+    (tmp_path / ".packhorse.lock.0123").write_text("half")
+    write_lock(path, text)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["packhorse.lock"]
+
+
 def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot write .*nowhere"):
         write_lock(tmp_path / "nowhere" / "packhorse.lock", "x")

@@ -7,9 +7,11 @@ import threading
 import pytest
 
 from packhorse.base.errors import IntegrityError, NetworkError, RegistryError
+from packhorse.base.events import NullReporter
 from packhorse.base.units import MIB
 from packhorse.oci import media_types
 from packhorse.oci.blob_streams import BytesStream
+from packhorse.oci.copy import Destination, Root, carry_out, plan_copy
 from packhorse.oci.digest import Digest
 from packhorse.oci.distribution_client import RegistryClient, Repository
 from packhorse.oci.memory_store import MemoryStore
@@ -118,6 +120,25 @@ def test_what_another_repository_has_is_mounted(
     assert kinds(registry)[3:] == ["HEAD 404", "POST 201"]
     assert registry.requests[-1].path.endswith(f"?mount={source.layer.digest}&from=team/app")
     assert source.opened == 1
+
+
+def test_what_must_be_elsewhere_is_mounted_though_nobody_asked_for_it(
+    registry: Registry, clients: Clients, source: Source
+) -> None:
+    layer = registry.put_blob("team/app", CONTENT)
+    image = registry.put_image("team/app", "1", CONTENT)
+    source.add(registry.repository("team/app").manifests[image.digest].content, image.media_type)
+    config = b'{"os":"linux","architecture":"amd64"}'
+    source.add(config, "application/vnd.oci.image.config.v1+json")
+    client = clients.client()
+    destinations = [
+        Destination(name, client.repository(f"{registry.host}/{name}", direct=True), (Root(image),))
+        for name in ("team/app", "other/app")
+    ]
+    carry_out(plan_copy(source, destinations, workers=1), workers=1, reporter=NullReporter())
+    assert layer.digest in registry.repository("other/app").blobs
+    assert {request.path.rpartition("&from=")[2] for request in registry.asked("POST ")} == {"team/app"}
+    assert not registry.asked("PUT .*/blobs/")
 
 
 def test_a_registry_without_mounts_gets_it_in_the_upload_that_it_began(

@@ -1,9 +1,9 @@
 """Carrying out a plan of file changes: each file is replaced whole, and what somebody else wrote is kept beside it."""
 
-import os
 from pathlib import Path
 
 from packhorse.base.errors import PackhorseError
+from packhorse.base.unfinished import new_file
 from packhorse.registry.nodes.model import BACKUP_SUFFIX, FileChange, NodePlan
 
 __all__ = ["apply", "read_file"]
@@ -67,17 +67,8 @@ def _mode(path: Path) -> int:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.packhorse-{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path, mode) as file:
+        file.write(content)
 
 
 def _remove_empty(folder: Path) -> None:
