@@ -145,8 +145,8 @@ class DeployRounds:
         if states.count("deployed") != 1 or "deploying" in states:
             raise Broken(f"the records of the release say {states}")
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{_SYSTEM}/leases/packhorse.lock.{name}"
-        if self._bed.api.get(lease) is not None:
-            raise Broken("the lock of the release is still there")
+        if (found := self._bed.api.get(lease)) is not None:
+            raise Broken(f"the lock of the release is still there: {found['metadata']} {found['spec']}")
 
     def _check_helm(self, name: str) -> None:
         path = f"/api/v1/namespaces/{name}/secrets?labelSelector=owner%3Dhelm%2Cname%3Dapi"

@@ -76,12 +76,13 @@ def _deploy(
     reporter.phase("Planning")
     planned = make_plan(content, site, request.choice, values)
     refuse(planned.plan, force_conflicts=options.settings.force_conflicts)
-    if planned.is_settled:
-        return _settled(site, planned, options, reporter, begun)
     records = RecordStore(site.cluster)
-    records.ensure_namespace()
     name = content.definition.metadata.name
     lock = ReleaseLock(site.cluster, name, options.holder, clock.now, steal=options.steal_lock)
+    if planned.is_settled:
+        _tidy(records, lock, planned)
+        return _settled(site, planned, options, reporter, begun)
+    records.ensure_namespace()
     with lock:
         if records.history(name) != planned.history:
             # Another deployment ended between the plan and the lock: what was planned may not hold any more.
@@ -103,6 +104,15 @@ def _executor(site: Site, options: DeployOptions, reporter: Reporter, request: D
     return Executor(
         site.cluster, site.installer, site.charts, reporter, site.clock, options.settings, request.variables.redact
     )
+
+
+def _tidy(records: RecordStore, lock: ReleaseLock, planned: Planned) -> None:
+    """Do what a deployment had left to do that was killed after its record said that it went well."""
+    newest, *older = planned.history
+    found = lock.look()
+    if found == "abandoned" or (found == "free" and any(record.claims_to_run for record in older)):
+        with lock:
+            records.supersede(newest)
 
 
 def _settled(site: Site, planned: Planned, options: DeployOptions, reporter: Reporter, begun: float) -> DeployResult:

@@ -84,10 +84,7 @@ class Executor:
             raise
         done = finished_record(draft, plan, ended=self.clock.now())
         records.update(done)
-        for older in records.history(plan.release):
-            if older.revision < done.revision and older.status in {"deployed", "deploying"}:
-                records.update(older.with_status("superseded" if older.status == "deployed" else "failed"))
-        records.prune(plan.release)
+        records.supersede(done)
         return done
 
     def remove(self, plan: Plan, check: Callable[[], None]) -> None:

@@ -124,6 +124,11 @@ class ReleaseRecord(_Part, frozen=True):
         """What a plan shows of it."""
         return RecordSummary(self.version, self.revision, self.status, self.root_digest)
 
+    @property
+    def claims_to_run(self) -> bool:
+        """Whether it says that its revision runs, or is about to: of one release, only the newest may."""
+        return self.status in {"deployed", "deploying"}
+
     def with_status(self, status: ReleaseStatus, *, ended: float = 0.0, message: str = "") -> "ReleaseRecord":
         """The same revision further on."""
         return msgspec.structs.replace(self, status=status, ended=ended or self.ended, message=message)

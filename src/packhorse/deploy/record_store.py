@@ -92,6 +92,13 @@ class RecordStore:
         secret["metadata"]["resourceVersion"] = mapping(live.get("metadata")).get("resourceVersion")
         self._cluster.replace(secret)
 
+    def supersede(self, newest: ReleaseRecord) -> None:
+        """Say in every older record that it is not what runs, and prune them; the last acts of a deployment."""
+        for older in self.history(newest.name):
+            if older.revision < newest.revision and older.claims_to_run:
+                self.update(older.with_status("superseded" if older.status == "deployed" else "failed"))
+        self.prune(newest.name)
+
     def prune(self, name: str) -> None:
         """Delete the oldest records, so that ten are left; the newest that went well is never among them."""
         records = self.history(name)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from packhorse.base.errors import ClusterError, PackhorseError
 from packhorse.base.units import format_duration
@@ -80,6 +80,13 @@ class ReleaseLock:
         live = self._cluster.get(self._identity)
         if live is not None and _holder(live) == self._holder.identity:
             self._cluster.delete(self._identity, uid=str(live["metadata"].get("uid", "")))
+
+    def look(self) -> Literal["free", "abandoned", "held"]:
+        """See who holds it: nobody, somebody who is no more, or somebody who may be at work."""
+        live = self._cluster.get(self._identity)
+        if live is None:
+            return "free"
+        return "abandoned" if self._may_take(live) else "held"
 
     def check(self) -> None:
         """Make sure that the lock is still held.

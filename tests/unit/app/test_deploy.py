@@ -2,6 +2,8 @@
 
 import base64
 import gzip
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from packhorse.deploy.apply import ApplySettings
 from packhorse.deploy.model import ChartAction
 from packhorse.deploy.planner import Choice
 from packhorse.deploy.record_store import RecordStore
-from packhorse.deploy.release_lock import LockHolder
+from packhorse.deploy.release_lock import LockHolder, ReleaseLock
 from packhorse.helm.model import ReleaseSpec
-from packhorse.kube.object_identity import ObjectIdentity
+from packhorse.kube.fields import labels
+from packhorse.kube.object_identity import KubeObject, ObjectIdentity
 from packhorse.kube.ports import ApplyOptions, ServedKind
 from tests.support.deployable import MemoryContent, definition, pack_chart
 from tests.support.deploying import TestSite
@@ -275,6 +278,56 @@ def test_two_deployments_at_once_are_refused(site: TestSite) -> None:
 def test_the_lock_is_let_go_of(site: TestSite) -> None:
     site.deploy(web_package(), password=PASSWORD)
     assert site.cluster.list(ServedKind("coordination.k8s.io/v1", "Lease")) == ()
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@pytest.mark.parametrize("calls", range(8))
+def test_what_was_left_after_the_record_is_done_by_the_next(
+    site: TestSite, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """A deployment that is killed after its record says "deployed" leaves its lock, and older records, as they were."""
+    site.deploy(web_package(), password=PASSWORD)
+    left = [calls]
+    finished: list[str] = []
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if finished and not left[0]:
+                raise Killed
+            left[0] -= bool(finished)
+            return real(*arguments, **options)
+
+        return call
+
+    def dying_replace(obj: KubeObject) -> KubeObject:
+        replaced: KubeObject = real_replace(obj)
+        finished.extend(obj["metadata"]["name"] for _ in [0] if labels(obj).get("packhorse.dev/status") == "deployed")
+        return replaced
+
+    for name in ("get", "list", "delete", "create"):
+        monkeypatch.setattr(site.cluster, name, dying(getattr(site.cluster, name)))
+    real_replace = dying(site.cluster.replace)
+    monkeypatch.setattr(site.cluster, "replace", dying_replace)
+    dead = LockHolder("test@here/gone", lambda _identity: False)
+    with suppress(Killed):
+        site.deploy(web_package(root="2"), password=PASSWORD, holder=dead)
+    assert finished == ["packhorse.release.shop.v2"]
+    monkeypatch.undo()
+    alive = LockHolder("test@here/2", lambda identity: identity == dead.identity)
+    assert not site.deploy(web_package(root="2"), password=PASSWORD, holder=alive).changed
+    assert site.cluster.list(ServedKind("coordination.k8s.io/v1", "Lease")) == ()
+    assert [record.status for record in RecordStore(site.cluster).history("shop")] == ["deployed", "superseded"]
+
+
+def test_the_lock_of_one_who_is_at_work_is_let_alone(site: TestSite) -> None:
+    site.deploy(web_package(), password=PASSWORD)
+    busy = ReleaseLock(site.cluster, "shop", LockHolder("other@there/2", lambda _identity: False), site.clock.now)
+    with busy:
+        assert not site.deploy(web_package(), password=PASSWORD).changed
+        assert len(site.cluster.list(ServedKind("coordination.k8s.io/v1", "Lease"))) == 1
 
 
 def test_optional_components_stay_chosen_until_left_out(site: TestSite) -> None:
