@@ -9,7 +9,7 @@ from packhorse.oci.digest import Digest
 from packhorse.registry.answers import page_of
 from packhorse.registry.names import path_name
 from packhorse.registry.ranges import Span, Unsatisfiable, parse_range
-from packhorse.registry.routes import Operation, parse_route
+from packhorse.registry.routes import Operation, Route, parse_route
 
 SIZES = st.integers(0, 10**15)
 NUMBERS = st.integers(0, 10**18)
@@ -68,9 +68,9 @@ def test_a_path_is_read_back_to_what_made_it(name: str, tag: str) -> None:
         route = parse_route(f"/v2/{name}/{path}")
         assert (route.operation, route.name, route.target) == (operation, name, target)
         assert route.has_valid_name
-    assert parse_route(f"/v2/{name}/blobs/uploads").operation is Operation.UPLOAD
-    assert parse_route(f"/v2/{name}/blobs/uploads/").operation is Operation.UPLOAD
-    assert parse_route(f"/v2/{name}/blobs/uploads/some-id").operation is Operation.UPLOAD
+    assert parse_route(f"/v2/{name}/blobs/uploads") == Route(Operation.UPLOADS, name)
+    assert parse_route(f"/v2/{name}/blobs/uploads/") == Route(Operation.UPLOADS, name)
+    assert parse_route(f"/v2/{name}/blobs/uploads/some-id") == Route(Operation.UPLOAD, name, "some-id")
 
 
 @given(path=st.text() | st.from_regex(r"/v2/.*"))

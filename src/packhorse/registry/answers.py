@@ -24,24 +24,38 @@ class Code(Enum):
     """Error codes of the specification ("Error Codes"); the value is what is sent."""
 
     BLOB_UNKNOWN = "BLOB_UNKNOWN"
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"
+    BLOB_UPLOAD_UNKNOWN = "BLOB_UPLOAD_UNKNOWN"
+    DENIED = "DENIED"
     DIGEST_INVALID = "DIGEST_INVALID"
+    MANIFEST_BLOB_UNKNOWN = "MANIFEST_BLOB_UNKNOWN"
+    MANIFEST_INVALID = "MANIFEST_INVALID"
     MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"
     NAME_INVALID = "NAME_INVALID"
     NAME_UNKNOWN = "NAME_UNKNOWN"
     PAGINATION_NUMBER_INVALID = "PAGINATION_NUMBER_INVALID"
     RANGE_INVALID = "RANGE_INVALID"
+    SIZE_INVALID = "SIZE_INVALID"
+    TAG_INVALID = "TAG_INVALID"
     UNKNOWN = "UNKNOWN"
     UNSUPPORTED = "UNSUPPORTED"
 
 
 _STATUS = {
     Code.BLOB_UNKNOWN: 404,
+    Code.BLOB_UPLOAD_INVALID: 400,
+    Code.BLOB_UPLOAD_UNKNOWN: 404,
+    Code.DENIED: 403,
     Code.DIGEST_INVALID: 400,
+    Code.MANIFEST_BLOB_UNKNOWN: 404,
+    Code.MANIFEST_INVALID: 400,
     Code.MANIFEST_UNKNOWN: 404,
     Code.NAME_INVALID: 400,
     Code.NAME_UNKNOWN: 404,
     Code.PAGINATION_NUMBER_INVALID: 400,
     Code.RANGE_INVALID: 416,
+    Code.SIZE_INVALID: 413,
+    Code.TAG_INVALID: 400,
     Code.UNKNOWN: 500,
     Code.UNSUPPORTED: 405,
 }
@@ -81,9 +95,10 @@ def json_answer(value: object, *, status: int = 200, media_type: str = _JSON) ->
     return Answer(status, {"Content-Type": media_type}, json.dumps(value).encode())
 
 
-def refusal(code: Code, message: str, **headers: str) -> Answer:
+def refusal(code: Code, message: str, status: int | None = None, **headers: str) -> Answer:
     """Answer with an error in the specification's form; underscores in ``headers`` stand for dashes."""
-    answer = json_answer({"errors": [{"code": code.value, "message": message, "detail": None}]}, status=_STATUS[code])
+    errors = [{"code": code.value, "message": message, "detail": None}]
+    answer = json_answer({"errors": errors}, status=_STATUS[code] if status is None else status)
     answer.headers.update((name.replace("_", "-"), value) for name, value in headers.items())
     return answer
 

@@ -1,11 +1,8 @@
 """The pull half of the distribution API, decided without a socket (distribution-spec 1.1 and its main branch)."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from packhorse.base.errors import IntegrityError
-from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.registry.answers import (
     Answer,
@@ -17,12 +14,13 @@ from packhorse.registry.answers import (
     referrers_answer,
     refusal,
 )
+from packhorse.registry.asks import Ask, as_digest, kept_query, names_etag
 from packhorse.registry.names import Ambiguous, find_repository, path_name
 from packhorse.registry.ports import Catalog
 from packhorse.registry.ranges import Span, Unsatisfiable, parse_range
 from packhorse.registry.routes import Operation, Route
 
-__all__ = ["PROBE_REGISTRY", "PROBE_REPOSITORY", "Ask", "PullApi"]
+__all__ = ["PROBE_REGISTRY", "PROBE_REPOSITORY", "PullApi"]
 
 PROBE_REGISTRY = "packhorse-probe.invalid"
 """A registry that can't exist (RFC 2606), for runtimes that must be told of each registry that they mirror."""
@@ -32,18 +30,6 @@ PROBE_REPOSITORY = "packhorse-probe"
 
 _KEPT_PROBES = 256
 _BLOB_TYPE = "application/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request that reads.
-
-    ``query`` has the decoded parameters, ``headers`` can be asked in any case.
-    """
-
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class PullApi:
@@ -67,7 +53,7 @@ class PullApi:
             answer = self._list_repositories(ask)
         elif route.operation in (Operation.MANIFEST, Operation.BLOB, Operation.TAGS, Operation.REFERRERS):
             answer = self._in_repository(route, ask)
-        elif route.operation is Operation.UPLOAD:
+        elif route.operation in (Operation.UPLOADS, Operation.UPLOAD):
             return self.refuse_write()
         else:
             return refusal(Code.NAME_UNKNOWN, "there is nothing here")
@@ -87,7 +73,7 @@ class PullApi:
     def _in_repository(self, route: Route, ask: Ask) -> Answer:
         if not route.has_valid_name:
             return refusal(Code.NAME_INVALID, f"{route.name[:120]!r} is not a repository name")
-        namespace = ask.query.get("ns")
+        namespace = ask.namespace
         self._watch_for_probe(route.name)
         if route.operation is Operation.REFERRERS:
             return self._list_referrers(route, ask)
@@ -111,23 +97,27 @@ class PullApi:
         if len(self._probes) > _KEPT_PROBES:
             self._probes.popitem(last=False)
 
-    def _manifest(self, name: str, route: Route, _ask: Ask) -> Answer:
-        if ":" in route.target and _as_digest(route.target) is None:
+    def _manifest(self, name: str, route: Route, ask: Ask) -> Answer:
+        if ":" in route.target and as_digest(route.target) is None:
             return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
         descriptor = self._catalog.manifest(name, route.target)
         if descriptor is None:
             return refusal(Code.MANIFEST_UNKNOWN, f"{name} has no manifest {route.target} here")
-        content = Content(descriptor, Span(0, descriptor.size), is_manifest=True)
-        return Answer(200, {"Content-Type": descriptor.media_type, **_content_headers(descriptor)}, content)
+        headers = {"Content-Type": descriptor.media_type, **_content_headers(descriptor)}
+        if names_etag(ask.headers.get("If-None-Match"), descriptor.digest):
+            return Answer(304, _content_headers(descriptor))
+        return Answer(200, headers, Content(descriptor, Span(0, descriptor.size), is_manifest=True))
 
     def _blob(self, name: str, route: Route, ask: Ask) -> Answer:
-        digest = _as_digest(route.target)
+        digest = as_digest(route.target)
         if digest is None:
             return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
         descriptor = self._catalog.blob(name, digest)
         if descriptor is None:
             return refusal(Code.BLOB_UNKNOWN, f"{name} has no blob {digest} here")
         headers = {"Content-Type": _BLOB_TYPE, "Accept-Ranges": "bytes", **_content_headers(descriptor)}
+        if names_etag(ask.headers.get("If-None-Match"), descriptor.digest):
+            return Answer(304, _content_headers(descriptor))
         size = descriptor.size
         wanted = ask.headers.get("Range")
         # Content never changes under its digest, so the only tag that a part may depend on is the digest.
@@ -147,7 +137,7 @@ class PullApi:
             return count
         page = page_of(self._catalog.tags(name) or (), count, ask.query.get("last"))
         value: dict[str, object] = {"name": route.name, "tags": list(page.items)}
-        return list_answer(value, page, ask.path, _kept(ask, "n", "ns"))
+        return list_answer(value, page, ask.path, kept_query(ask, "n", "ns"))
 
     def _list_repositories(self, ask: Ask) -> Answer:
         count = _page_size(ask)
@@ -155,19 +145,19 @@ class PullApi:
             return count
         names = sorted({path_name(name) for name in self._catalog.repositories()})
         page = page_of(names, count, ask.query.get("last"))
-        return list_answer({"repositories": list(page.items)}, page, ask.path, _kept(ask, "n"))
+        return list_answer({"repositories": list(page.items)}, page, ask.path, kept_query(ask, "n"))
 
     def _list_referrers(self, route: Route, ask: Ask) -> Answer:
         """List referrers; an unknown repository or subject has none (a 404 would mean: no such API here)."""
-        digest = _as_digest(route.target)
+        digest = as_digest(route.target)
         if digest is None:
             return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
-        name = find_repository(route.name, ask.query.get("ns"), self._catalog)
+        name = find_repository(route.name, ask.namespace, self._catalog)
         found = self._catalog.referrers(name, digest) if isinstance(name, str) else ()
         wanted = ask.query.get("artifactType")
         if wanted:
             found = [item for item in found if item.artifact_type == wanted]
-        answer = referrers_answer(found, ask.path, _kept(ask, "artifactType", "last", "ns"))
+        answer = referrers_answer(found, ask.path, kept_query(ask, "artifactType", "last", "ns"))
         if wanted:
             answer.headers["OCI-Filters-Applied"] = "artifactType"
         return answer
@@ -177,13 +167,6 @@ def _content_headers(descriptor: Descriptor) -> dict[str, str]:
     return {"Docker-Content-Digest": descriptor.digest, "ETag": f'"{descriptor.digest}"'}
 
 
-def _as_digest(text: str) -> Digest | None:
-    try:
-        return Digest(text)
-    except IntegrityError:
-        return None
-
-
 def _page_size(ask: Ask) -> int | Answer | None:
     text = ask.query.get("n")
     if text is None:
@@ -191,7 +174,3 @@ def _page_size(ask: Ask) -> int | Answer | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - more digits than a page has items
         return refusal(Code.PAGINATION_NUMBER_INVALID, f"expected a number of entries, found n={text[:40]}")
     return int(text)
-
-
-def _kept(ask: Ask, *names: str) -> dict[str, str]:
-    return {name: value for name in names if (value := ask.query.get(name)) is not None}

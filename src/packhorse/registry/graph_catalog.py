@@ -53,6 +53,11 @@ class GraphCatalog:
             # Two packages in one bundle may pin one tag to two digests: both stay, the tag is the first one's.
             repository.names.setdefault(reference.tag, descriptor)
 
+    @property
+    def is_instant(self) -> bool:
+        """Whether names are answered at once: they are in memory."""
+        return True
+
     def repositories(self) -> Sequence[str]:
         """Return all names, sorted."""
         return sorted(self._repositories)

@@ -4,6 +4,9 @@ Every image answers under two names. containerd keeps the path and adds ``?ns=``
 asked; CRI-O and Podman, told to look here for ``docker.io``, put the registry in front of the path. A client that knows
 neither is answered when only one registry has the path. The registry that a client names is looked up among those
 that are here, and never connected to.
+
+What is pushed without the name of a registry belongs to the site itself: its full name begins with :data:`HOME`, and
+so does what a client asks for at this server's own address.
 """
 
 import msgspec
@@ -11,7 +14,10 @@ import msgspec
 from packhorse.oci.reference import DEFAULT_REGISTRY
 from packhorse.registry.ports import Catalog
 
-__all__ = ["Ambiguous", "find_repository", "path_name", "registry_as_path"]
+__all__ = ["HOME", "Ambiguous", "find_repository", "path_name", "registry_as_path", "writable_name"]
+
+HOME = "packhorse.internal"
+"""The registry that a site's own images belong to (``.internal`` is nobody's in the public DNS)."""
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _OFFICIAL = "library/"
@@ -31,7 +37,25 @@ def registry_as_path(registry: str) -> str:
 def path_name(name: str) -> str:
     """Write a full name so that it can be asked for as a path."""
     registry, _, path = name.partition("/")
-    return f"{registry_as_path(registry)}/{path}"
+    return path if registry == HOME else f"{registry_as_path(registry)}/{path}"
+
+
+def writable_name(path: str, namespace: str | None, catalog: Catalog) -> str:
+    """Return the full name of the repository that a client writes to, which need not be there yet.
+
+    A first part that can only be a host (with a dot or a port, or ``localhost``) is the registry; without one, it is
+    the site's own.
+    """
+    registry, rest = namespace, path
+    if registry is None:
+        first, slash, after = path.partition("/")
+        is_host = slash and ("." in first or ":" in first or first == "localhost")
+        registry, rest = (first, after) if is_host else (HOME, path)
+    if (known := _in_registry(registry, rest, catalog)) is not None:
+        return known
+    if registry.lower() in _DOCKER_HUB:
+        return f"{DEFAULT_REGISTRY}/{rest if '/' in rest else _OFFICIAL + rest}"
+    return f"{registry}/{rest}"
 
 
 def find_repository(path: str, namespace: str | None, catalog: Catalog) -> str | Ambiguous | None:
@@ -48,6 +72,8 @@ def find_repository(path: str, namespace: str | None, catalog: Catalog) -> str |
     if slash and (found := _in_registry(first, rest, catalog)) is not None:
         return found
     registries = catalog.registries(path)
+    if HOME in registries:
+        return f"{HOME}/{path}"
     if len(registries) > 1:
         return Ambiguous(tuple(f"{registry}/{path}" for registry in registries))
     return f"{registries[0]}/{path}" if registries else None

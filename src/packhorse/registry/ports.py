@@ -1,23 +1,28 @@
 """What the registry needs of what it serves."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Graph
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import ContentSource, LocatedSource
 from packhorse.oci.reference import Reference
+from packhorse.store.names_changes import ManifestEntry
 
-__all__ = ["Catalog", "ImageSource"]
+__all__ = ["BlobSink", "Catalog", "ImageSource", "SiteStore"]
 
 
 class Catalog(ContentSource, LocatedSource, Protocol):
     """Names, which repository has what, and the content.
 
     A *name* is a repository with its registry, ``docker.io/library/redis``; a *path* is one without it. Every method
-    is thread-safe, and all but the reading of content answer within a millisecond: they are called on the event loop.
+    is thread-safe.
     """
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether names are answered within a millisecond, so that they may be asked for on the event loop."""
 
     def repositories(self) -> Sequence[str]:
         """Return all names, sorted."""
@@ -50,3 +55,89 @@ class ImageSource(ContentSource, LocatedSource, Protocol):
 
     def referrers(self) -> Iterable[tuple[Digest, Descriptor, str]]:
         """Yield the subject's digest, the referrer, and the referrer's tag or an empty string."""
+
+
+class BlobSink(Protocol):
+    """Takes the bytes of one request into an upload. Used by one thread at a time, and closed whatever happens."""
+
+    @property
+    def received(self) -> int:
+        """How many bytes the upload has."""
+
+    def write(self, blocks: Sequence[bytes]) -> None:
+        """Add bytes at the end.
+
+        Raises:
+            RoomError: There is no room for them.
+            PackhorseError, OSError: They can't be written.
+        """
+
+    def close(self) -> None:
+        """Let go of the upload, which keeps what it has."""
+
+
+@runtime_checkable
+class SiteStore(Catalog, Protocol):
+    """A catalogue that takes pushes. What a method has returned from is there for good; before, nobody sees it.
+
+    Names are full, as in :class:`Catalog`. All methods may wait for a disk or a network.
+    """
+
+    def begin_upload(self, name: str, algorithm: str) -> str:
+        """Begin to take a blob into a repository, and return the upload's id.
+
+        Args:
+            name: The repository, which need not be there yet.
+            algorithm: Which digest the blob will probably be asked for by: ``sha256`` or ``sha512``.
+
+        Raises:
+            RoomError: There is no room.
+        """
+
+    def received(self, name: str, upload: str) -> int | None:
+        """Return how many bytes an upload of a repository has; None when there is no such upload."""
+
+    def append(self, name: str, upload: str, offset: int | None) -> BlobSink | None:
+        """Begin to add bytes to an upload; None when there is no such upload.
+
+        Args:
+            name: The repository.
+            upload: The upload's id.
+            offset: Where the bytes belong; None for the end.
+
+        Raises:
+            OffsetError: They do not follow those that are there.
+            BusyError: Another request is adding bytes.
+        """
+
+    def finish_upload(self, name: str, upload: str, digest: Digest) -> Descriptor | None:
+        """Keep an upload as a blob of the repository; None when there is no such upload.
+
+        Raises:
+            WrongDigestError: Its bytes hash to something else; it is gone then.
+            BusyError: A request is adding bytes.
+        """
+
+    def cancel_upload(self, name: str, upload: str) -> bool:
+        """Forget an upload; False when there is no such upload."""
+
+    def mount(self, name: str, digest: Digest, source: str) -> Descriptor | None:
+        """Let a repository have a blob that another one has; None when that one does not have it."""
+
+    def put_manifest(self, name: str, entry: ManifestEntry, content: bytes) -> None:
+        """Keep a manifest in a repository, which need not be there yet, and let tags stand for it.
+
+        Raises:
+            MissingPartError: The repository lacks a blob of ``entry.needs``.
+            ConditionError: The tag stands for something else than ``entry.expected``.
+            RoomError: There is no room.
+        """
+
+    def delete_tag(self, name: str, tag: str) -> bool:
+        """Take a tag away, but not what it stands for; False when there is none."""
+
+    def delete_manifest(self, name: str, digest: Digest) -> bool:
+        """Take a manifest and its tags away from a repository; False when it does not have it."""
+
+    def delete_blob(self, name: str, digest: Digest) -> bool:
+        """Take a blob away from a repository; False when it does not have it."""

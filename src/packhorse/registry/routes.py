@@ -25,6 +25,7 @@ class Operation(Enum):
     BLOB = "blob"
     TAGS = "tags"
     REFERRERS = "referrers"
+    UPLOADS = "uploads"
     UPLOAD = "upload"
     HEALTH = "health"
     METRICS = "metrics"
@@ -67,5 +68,6 @@ def parse_route(path: str) -> Route:
     kind = match.lastgroup
     target = match[kind] if kind is not None else ""
     # POST /v2/<name>/blobs/uploads has the form of a blob.
-    operation = Operation.UPLOAD if kind == "blob" and target == "uploads" else Operation(kind)
-    return Route(operation, match["name"], target)
+    if target in ("uploads", "uploads/") and kind in ("blob", "upload"):
+        return Route(Operation.UPLOADS, match["name"])
+    return Route(Operation(kind), match["name"], target.removeprefix("uploads/") if kind == "upload" else target)

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from packhorse.base.errors import PackhorseError
 from packhorse.base.units import MIB
@@ -15,19 +16,27 @@ from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream
 from packhorse.registry.aiohttp_server import web
 from packhorse.registry.answers import Answer, Code, Content, json_answer, refusal
-from packhorse.registry.api import Ask, PullApi
+from packhorse.registry.api import PullApi
+from packhorse.registry.asks import Ask
+from packhorse.registry.bodies import BodyError, move_body, read_body
 from packhorse.registry.metrics import Metrics
-from packhorse.registry.ports import Catalog
+from packhorse.registry.ports import Catalog, SiteStore
+from packhorse.registry.push_api import PushApi, Receive
 from packhorse.registry.routes import Operation, Route, parse_route
 from packhorse.registry.transfer import Run, Sender
 
 __all__ = ["RegistryServer"]
 
+_Result = TypeVar("_Result")
+
 _access = logging.getLogger("packhorse.registry.access")
 _log = logging.getLogger(__name__)
 
 _POOL_THREADS = 8
+_WRITER_THREADS = 8
+"""Of their own: whoever pulls does not wait for those who push."""
 _NAME = "packhorse"
+_WITHOUT_BODY = frozenset({204, 304})
 _MANIFEST_CACHE_BYTES = 64 * MIB
 
 
@@ -44,9 +53,11 @@ class RegistryServer:
         """
         self._catalog = catalog
         self._api = PullApi(catalog)
+        self._pushes = PushApi(catalog) if isinstance(catalog, SiteStore) else None
         self._metrics = Metrics()
         self._connections = connections
         self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="registry")
+        self._writers = ThreadPoolExecutor(_WRITER_THREADS, thread_name_prefix="registry-writer")
         self._sender = Sender(self._pool, stall_seconds=stall_seconds)
         self._manifests = _ManifestCache(_MANIFEST_CACHE_BYTES)
 
@@ -56,7 +67,7 @@ class RegistryServer:
         route = parse_route(request.path)
         exchange = _Exchange(request)
         try:
-            answer = self._decide(route, request)
+            answer = await self._decide(route, request)
             if isinstance(answer.body, Content):
                 return await self._answer_content(exchange, answer, answer.body)
             return exchange.small(answer)
@@ -78,10 +89,11 @@ class RegistryServer:
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._writers.shutdown(wait=False, cancel_futures=True)
 
-    def _decide(self, route: Route, request: web.BaseRequest) -> Answer:
-        if request.method not in ("GET", "HEAD"):
-            return self._api.refuse_write()
+    async def _decide(self, route: Route, request: web.BaseRequest) -> Answer:
+        if request.method not in ("GET", "HEAD") or (self._pushes is not None and route.operation is Operation.UPLOAD):
+            return self._api.refuse_write() if self._pushes is None else await self._take(self._pushes, route, request)
         if route.operation is Operation.HEALTH:
             return Answer(200, {"Content-Type": "text/plain"}, b"ok\n")
         if route.operation is Operation.METRICS:
@@ -89,7 +101,36 @@ class RegistryServer:
             return Answer(200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode())
         if route.operation is Operation.PROBE:
             return json_answer({"seen": self._api.probes_seen(route.target)})
-        return self._api.answer(route, Ask(request.path, request.query, request.headers))
+        ask = _ask(request)
+        if self._catalog.is_instant:
+            return self._api.answer(route, ask)
+        return await self._in_thread(lambda: self._api.answer(route, ask))
+
+    async def _take(self, pushes: PushApi, route: Route, request: web.BaseRequest) -> Answer:
+        """Answer a request that changes something."""
+        try:
+            if route.operation is Operation.MANIFEST and request.method == "PUT":
+                return await self._take_manifest(pushes, route, request)
+            if not pushes.takes(route, request.method):
+                return refusal(Code.UNSUPPORTED, f"{request.method} is nothing that can be done here")
+            decided = await self._in_thread(lambda: pushes.begin(route, _ask(request)))
+            if isinstance(decided, Receive):
+                decided = await move_body(request, decided, self._in_thread)
+        except BodyError as error:
+            decided = refusal(Code.SIZE_INVALID, str(error), status=400)
+        except (OSError, PackhorseError) as error:
+            _log.error("cannot %s %s: %s", request.method, request.path, error)
+            decided = refusal(Code.UNKNOWN, "the store cannot be written; its operator finds the reason in the log")
+        return decided
+
+    async def _take_manifest(self, pushes: PushApi, route: Route, request: web.BaseRequest) -> Answer:
+        content = await read_body(request, manifest.MAX_MANIFEST_BYTES)
+        if content is None:
+            return refusal(Code.SIZE_INVALID, f"a manifest has at most {manifest.MAX_MANIFEST_BYTES} bytes here")
+        return await self._in_thread(lambda: pushes.put_manifest(route, _ask(request), content))
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
     async def _answer_content(self, exchange: "_Exchange", answer: Answer, content: Content) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
@@ -135,6 +176,12 @@ class RegistryServer:
         return graph.read_verified(self._catalog, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
 
 
+def _ask(request: web.BaseRequest) -> Ask:
+    length = None if "Transfer-Encoding" in request.headers else request.content_length or 0
+    query = request.query
+    return Ask(request.path, query, request.headers, request.method, tuple(query.getall("tag", ())), length)
+
+
 class _Exchange:
     """One request and what was sent for it."""
 
@@ -155,7 +202,9 @@ class _Exchange:
         """Make a response whose body is in memory."""
         assert isinstance(answer.body, bytes)  # noqa: S101 - narrows the type; callers have looked
         self.status = answer.status
-        headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Server": _NAME}
+        headers = {**answer.headers, "Server": _NAME}
+        if answer.status not in _WITHOUT_BODY:
+            headers["Content-Length"] = str(len(answer.body))
         if self._request.method == "HEAD":
             return web.Response(status=answer.status, headers=headers)
         self._small_bytes = len(answer.body)

@@ -17,6 +17,11 @@ class UnionCatalog:
     def __init__(self, catalogs: Sequence[Catalog]) -> None:
         self._catalogs = tuple(catalogs)
 
+    @property
+    def is_instant(self) -> bool:
+        """Whether all of them answer at once."""
+        return all(catalog.is_instant for catalog in self._catalogs)
+
     def repositories(self) -> Sequence[str]:
         """Return all names, sorted."""
         return sorted({name for catalog in self._catalogs for name in catalog.repositories()})

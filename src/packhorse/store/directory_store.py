@@ -33,7 +33,7 @@ from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
 from packhorse.store.names_database import Membership, NamesDatabase
 
-__all__ = ["DirectoryStore", "is_store"]
+__all__ = ["DirectoryStore", "blob_name", "is_store", "make_folder", "store_error", "write_whole"]
 
 _DATABASE = "packhorse.db"
 _INCOMING = "incoming"
@@ -78,16 +78,16 @@ class DirectoryStore:
             PackhorseError: The folder cannot be written.
         """
         try:
-            _make_folder(path)
+            make_folder(path)
             if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
             for folder in (_INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
-                _make_folder(path / folder)
+                make_folder(path / folder)
             remove_abandoned(path / _INCOMING)
-            _write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
+            write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
         except OSError as error:
-            raise _write_error(path, error) from error
+            raise store_error(path, error) from error
         return cls(path, NamesDatabase(path / _DATABASE))
 
     @classmethod
@@ -115,7 +115,7 @@ class DirectoryStore:
         Raises:
             IntegrityError: Its file has another size than the descriptor, or is not a plain file.
         """
-        return checked_extent(self._files.find(_blob_name(descriptor.digest)), descriptor, str(self.path))
+        return checked_extent(self._files.find(blob_name(descriptor.digest)), descriptor, str(self.path))
 
     def open(self, descriptor: Descriptor, *, offset: int = 0) -> ExtentStream:
         """Begin to read a blob or manifest from ``offset`` bytes on.
@@ -132,7 +132,7 @@ class DirectoryStore:
     def exists(self, descriptor: Descriptor) -> bool:
         """Whether the store has this content, with this size."""
         try:
-            return (self.path / _blob_name(descriptor.digest)).stat().st_size == descriptor.size
+            return (self.path / blob_name(descriptor.digest)).stat().st_size == descriptor.size
         except OSError:
             return False
 
@@ -145,7 +145,7 @@ class DirectoryStore:
         """
         if self.exists(descriptor):
             return
-        final = self.path / _blob_name(descriptor.digest)
+        final = self.path / blob_name(descriptor.digest)
         try:
             with unfinished_file(self.path / _INCOMING) as (temporary, fd):
                 with source.open(descriptor) as stream:
@@ -153,7 +153,7 @@ class DirectoryStore:
                 temporary.rename(final)
                 sync_folder(final.parent)
         except OSError as error:
-            raise _write_error(self.path, error) from error
+            raise store_error(self.path, error) from error
         self._durable.add(descriptor.digest)
 
     def _receive(self, descriptor: Descriptor, stream: BlobStream, fd: int) -> None:
@@ -257,9 +257,9 @@ class DirectoryStore:
             schema_version=SCHEMA_VERSION, manifests=(*entries, *self.bundles()), media_type=media_types.OCI_INDEX
         )
         try:
-            _write_whole(self.path, "index.json", canonical_json(index))
+            write_whole(self.path, "index.json", canonical_json(index))
         except OSError as error:
-            raise _write_error(self.path, error) from error
+            raise store_error(self.path, error) from error
 
     def _membership(self, descriptor: Descriptor) -> Membership:
         found = graph.walk([descriptor], self._read_manifest)
@@ -277,13 +277,18 @@ class DirectoryStore:
             for algorithm in sorted({digest.algorithm for digest in unsure}):
                 sync_folder(self.path / "blobs" / algorithm)
         except OSError as error:
-            raise _write_error(self.path, error) from error
+            raise store_error(self.path, error) from error
         self._durable.update(unsure)
 
     def _read_manifest(self, descriptor: Descriptor) -> bytes:
         return graph.read_verified(self, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
 
     # --- What a registry asks -------------------------------------------------------------------------------------
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether names are answered at once: they are in a local database."""
+        return True
 
     def repositories(self) -> list[str]:
         """Return the full names of all repositories, sorted."""
@@ -319,7 +324,8 @@ class DirectoryStore:
         return self._names.referrers(registry, path, subject)
 
 
-def _blob_name(digest: Digest) -> str:
+def blob_name(digest: Digest) -> str:
+    """Return where a blob lies in an OCI layout (image-layout.md, "Blobs")."""
     return f"blobs/{digest.algorithm}/{digest.hex}"
 
 
@@ -328,26 +334,28 @@ def _write_all(fd: int, content: memoryview) -> None:
         content = content[os.write(fd, content) :]
 
 
-def _write_whole(folder: Path, name: str, content: bytes) -> None:
-    """Write a small file so that it is seen whole or not at all."""
+def write_whole(folder: Path, name: str, content: bytes) -> None:
+    """Write a small file of a store so that it is seen whole or not at all, and lasts."""
+    final = folder / name
     with unfinished_file(folder / _INCOMING) as (temporary, fd):
         _write_all(fd, memoryview(content))
         os.fsync(fd)
-        temporary.rename(folder / name)
-        sync_folder(folder)
+        temporary.rename(final)
+        sync_folder(final.parent)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder that outlasts a power failure; one that is there may be of a run killed before its sync."""
     if not folder.parent.is_dir():
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     # Where the folder above may not be read, somebody else has made this one.
     with suppress(PermissionError):
         sync_folder(folder.parent)
 
 
-def _write_error(path: Path, error: OSError) -> PackhorseError:
+def store_error(path: Path, error: OSError) -> PackhorseError:
+    """Say why a store can't be written."""
     if error.errno in {errno.EEXIST, errno.ENOTDIR}:
         return UsageError(
             f"{path} cannot be a store: a file stands there", hint="name a new or empty folder for the store"

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,9 @@ from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, canonical_json, decode_json
 from packhorse.oci.reference import Reference
 
-__all__ = ["Membership", "NamesDatabase"]
+__all__ = ["Membership", "NamesDatabase", "add_members", "repository_id"]
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _BUSY_SECONDS = 30.0
 # A repository is looked up by its path alone when a client does not say which registry it means, hence the key's order.
 _SCHEMA = """
@@ -26,11 +27,12 @@ CREATE TABLE repositories (
 ) STRICT;
 CREATE TABLE names (
     repository INTEGER NOT NULL REFERENCES repositories, target TEXT NOT NULL, descriptor BLOB NOT NULL,
-    PRIMARY KEY (repository, target)
+    digest TEXT NOT NULL DEFAULT '', PRIMARY KEY (repository, target)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE members (
     repository INTEGER NOT NULL REFERENCES repositories, digest TEXT NOT NULL, media_type TEXT NOT NULL,
-    size INTEGER NOT NULL, is_manifest INTEGER NOT NULL, PRIMARY KEY (repository, digest)
+    size INTEGER NOT NULL, is_manifest INTEGER NOT NULL, added INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (repository, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_by_digest ON members (digest);
 CREATE TABLE referrers (
@@ -64,10 +66,13 @@ class NamesDatabase:
             PackhorseError: It cannot be opened.
         """
         self._where = str(path)
-        self._lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        self._write_lock = threading.Lock()
         with self._translated():
-            self._connection = _connect(path, read_only=read_only)
-            self._prepare(read_only=read_only)
+            # Two connections: whoever reads does not wait until a write is on the disk.
+            self._reader = _connect(path, read_only=read_only)
+            self._writer = None if read_only else _connect(path, read_only=False)
+            self._prepare()
 
     def repositories(self) -> list[str]:
         """Return the full names of all repositories, sorted."""
@@ -142,22 +147,21 @@ class NamesDatabase:
     def set_name(self, reference: Reference, descriptor: Descriptor, members: Membership) -> None:
         """Make a name stand for a manifest, whose parts its repository has from now on."""
         content = canonical_json(descriptor)
-        with self._transaction() as connection:
-            repository = _repository_id(connection, reference)
-            _add_members(connection, repository, members)
-            targets = [reference.tag] if reference.tag else []
-            if not targets and reference.digest:
-                targets = [reference.digest]
-            connection.executemany(
-                "INSERT OR REPLACE INTO names VALUES (?, ?, ?)",
-                [(repository, target, content) for target in targets],
-            )
+        with self.transaction() as connection:
+            repository = repository_id(connection, reference.registry, reference.repository)
+            add_members(connection, repository, members)
+            if target := reference.tag or reference.digest:
+                connection.execute(
+                    "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)",
+                    (repository, target, content, descriptor.digest),
+                )
 
     def add_referrer(self, name: str, subject: Digest, referrer: Descriptor, members: Membership) -> None:
         """List a manifest as a referrer of ``subject`` in the repository ``name``, which has its parts from now on."""
-        with self._transaction() as connection:
-            repository = _repository_id(connection, Reference.parse(name))
-            _add_members(connection, repository, members)
+        registry, _, path = name.partition("/")
+        with self.transaction() as connection:
+            repository = repository_id(connection, registry, path)
+            add_members(connection, repository, members)
             connection.execute(
                 "INSERT OR REPLACE INTO referrers VALUES (?, ?, ?, ?)",
                 (repository, subject, referrer.digest, canonical_json(referrer)),
@@ -165,45 +169,54 @@ class NamesDatabase:
 
     def add_bundle(self, root: Descriptor) -> None:
         """Keep the root of a bundle."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (root.digest, canonical_json(root)))
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
-            self._connection.close()
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            if self._writer is not None:
+                self._writer.close()
 
-    def _prepare(self, *, read_only: bool) -> None:
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+    def _prepare(self) -> None:
+        version = self._reader.execute("PRAGMA user_version").fetchone()[0]
         if version > _SCHEMA_VERSION:
             message = f"{self._where} has the schema version {version}; this Packhorse reads up to {_SCHEMA_VERSION}"
             raise ConfigError(message, hint="update Packhorse")
-        if read_only:
+        if self._writer is None:
             return
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        if version == 0:
-            with self._transaction() as connection:
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA synchronous = FULL")
+        if version < _SCHEMA_VERSION:
+            with self.transaction() as connection:
                 # Another process may have been first between the look above and the lock.
-                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if version == 0:
                     for statement in _SCHEMA.split(";\n"):
                         connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                elif version == 1:
+                    _migrate_from_1(connection)
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def _rows(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
-        with self._lock, self._translated():
-            return self._connection.execute(query, values).fetchall()
+        with self._read_lock, self._translated():
+            return self._reader.execute(query, values).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._translated():
-            self._connection.execute("BEGIN IMMEDIATE")
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Be the only one who writes, in any thread or process; what is raised takes everything back."""
+        writer = self._writer
+        if writer is None:
+            raise PackhorseError(f"the store's database {self._where} cannot be used: it was opened for reading")
+        with self._write_lock, self._translated():
+            writer.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
+                yield writer
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                writer.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            writer.execute("COMMIT")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -234,27 +247,41 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-def _repository_id(connection: sqlite3.Connection, reference: Reference) -> int:
-    key = (reference.repository, reference.registry)
-    connection.execute("INSERT OR IGNORE INTO repositories (path, registry) VALUES (?, ?)", key)
-    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", key).fetchone()
+def _migrate_from_1(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE members ADD COLUMN added INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE names ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    for repository, target, content in connection.execute(
+        "SELECT repository, target, descriptor FROM names"
+    ).fetchall():
+        digest = decode_json(content, Descriptor, "a name of the store").digest
+        connection.execute(
+            "UPDATE names SET digest = ? WHERE repository = ? AND target = ?", (digest, repository, target)
+        )
+
+
+def repository_id(connection: sqlite3.Connection, registry: str, path: str) -> int:
+    """Return the key of a repository, which is made where there is none."""
+    connection.execute("INSERT OR IGNORE INTO repositories (path, registry) VALUES (?, ?)", (path, registry))
+    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", (path, registry)).fetchone()
     return int(row[0])
 
 
-def _add_members(connection: sqlite3.Connection, repository: int, members: Membership) -> None:
+def add_members(connection: sqlite3.Connection, repository: int, members: Membership) -> None:
+    """Let a repository have content from now on; what it has already counts as new again."""
     connection.executemany(
         # What is a manifest stays one: an index may list as an opaque blob what another name reaches as a manifest.
-        "INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " media_type = iif(excluded.is_manifest > is_manifest, excluded.media_type, media_type),"
-        " is_manifest = max(is_manifest, excluded.is_manifest)",
+        " is_manifest = max(is_manifest, excluded.is_manifest), added = excluded.added",
         [*_member_rows(repository, members.manifests, 1), *_member_rows(repository, members.blobs, 0)],
     )
 
 
 def _member_rows(
     repository: int, descriptors: Iterable[Descriptor], is_manifest: int
-) -> Iterator[tuple[int, str, str, int, int]]:
-    return ((repository, item.digest, item.media_type, item.size, is_manifest) for item in descriptors)
+) -> Iterator[tuple[int, str, str, int, int, int]]:
+    now = int(time.time())
+    return ((repository, item.digest, item.media_type, item.size, is_manifest, now) for item in descriptors)
 
 
 def _reference(registry: str, path: str, target: str) -> Reference:

@@ -11,7 +11,8 @@ from packhorse.app.serve import Conflict, find_conflicts, open_catalogs
 from packhorse.base.errors import ConfigError, IntegrityError, UsageError
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
-from packhorse.registry.api import Ask, PullApi
+from packhorse.registry.api import PullApi
+from packhorse.registry.asks import Ask
 from packhorse.registry.graph_catalog import GraphCatalog
 from packhorse.registry.names import Ambiguous, find_repository
 from packhorse.registry.routes import parse_route

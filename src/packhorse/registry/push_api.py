@@ -1,0 +1,371 @@
+"""The push half of the distribution API, decided without a socket (distribution-spec 1.1 and its main branch).
+
+Every method may wait for a disk or a network, and is called in a thread. A request whose body is wanted is answered
+with :class:`Receive`: the server moves the body into its sink and then asks what to say.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
+from packhorse.base.json_decoder import decode_as
+from packhorse.oci import graph, manifest, media_types
+from packhorse.oci.digest import Digest
+from packhorse.oci.graph import CARRIES, Node
+from packhorse.oci.model import Descriptor, Index, Manifest
+from packhorse.oci.reference import Reference
+from packhorse.oci.referrer import describe
+from packhorse.registry.answers import Answer, Code, refusal
+from packhorse.registry.asks import Ask, as_digest, etags
+from packhorse.registry.names import find_repository, writable_name
+from packhorse.registry.ports import BlobSink, SiteStore
+from packhorse.registry.routes import Operation, Route
+from packhorse.store.names_changes import Expectation, ManifestEntry
+from packhorse.store.refusals import (
+    BusyError,
+    ConditionError,
+    MissingPartError,
+    OffsetError,
+    RoomError,
+    WrongDigestError,
+)
+
+__all__ = ["MAX_TAGS", "PushApi", "Receive"]
+
+MAX_TAGS = 100
+"""The most tags in one request; the specification asks for ten at least."""
+
+_CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,19})-([0-9]{1,19})(?:/[0-9*]+)?", re.ASCII)
+_ALGORITHMS = frozenset({"sha256", "sha512"})
+
+
+_REASONS: Mapping[type[PackhorseError], tuple[Code, int | None]] = {
+    BusyError: (Code.BLOB_UPLOAD_INVALID, 409),
+    WrongDigestError: (Code.DIGEST_INVALID, None),
+    MissingPartError: (Code.MANIFEST_BLOB_UNKNOWN, None),
+    ConditionError: (Code.DENIED, 412),
+    RoomError: (Code.DENIED, None),
+}
+
+
+class Receive(msgspec.Struct, frozen=True):
+    """The body is wanted.
+
+    Attributes:
+        sink: Where it goes; closed before ``answer`` is called, or alone when the client breaks off.
+        answer: Says what to answer once all of it is there.
+        most_bytes: How many bytes may come; None when that was not said.
+    """
+
+    sink: BlobSink
+    answer: Callable[[], Answer]
+    most_bytes: int | None = None
+
+
+class PushApi:
+    """Decides what to answer to requests that change something; used by many threads."""
+
+    def __init__(self, store: SiteStore) -> None:
+        self._store = store
+        self._methods: dict[tuple[Operation, str], Callable[[str, Route, Ask], Answer | Receive]] = {
+            (Operation.UPLOADS, "POST"): self._begin,
+            (Operation.UPLOAD, "PATCH"): self._append,
+            (Operation.UPLOAD, "PUT"): self._finish,
+            (Operation.UPLOAD, "GET"): self._status,
+            (Operation.UPLOAD, "HEAD"): self._status,
+            (Operation.UPLOAD, "DELETE"): self._cancel,
+            (Operation.MANIFEST, "DELETE"): self._delete_manifest,
+            (Operation.BLOB, "DELETE"): self._delete_blob,
+        }
+
+    def takes(self, route: Route, method: str) -> bool:
+        """Whether a request is for this half of the API, and not for a manifest's bytes."""
+        return (route.operation, method) in self._methods
+
+    def begin(self, route: Route, ask: Ask) -> Answer | Receive:
+        """Answer a request, or say where its body goes."""
+        name = self._name(route, ask)
+        if isinstance(name, Answer):
+            return name
+        return _refused(lambda: self._methods[route.operation, ask.method](name, route, ask), route, ask)
+
+    def put_manifest(self, route: Route, ask: Ask, content: bytes) -> Answer:
+        """Take a manifest (end-7a, end-7b)."""
+        name = self._name(route, ask)
+        if isinstance(name, Answer):
+            return name
+        answer = _refused(lambda: self._put_manifest(name, route, ask, content), route, ask)
+        assert isinstance(answer, Answer)  # noqa: S101 - narrows the type
+        return answer
+
+    # --- uploads --------------------------------------------------------------------------------------------------
+
+    def _begin(self, name: str, route: Route, ask: Ask) -> Answer | Receive:
+        if "mount" in ask.query and (mounted := self._mount(name, route, ask)) is not None:
+            return mounted
+        wanted = ask.query.get("digest")
+        digest = None if wanted is None else as_digest(wanted)
+        if wanted is not None and digest is None:
+            return _not_a_digest(wanted)
+        algorithm = digest.algorithm if digest is not None else ask.query.get("digest-algorithm", "sha256")
+        if algorithm not in _ALGORITHMS:
+            return refusal(Code.DIGEST_INVALID, f"{algorithm[:40]!r} is not an algorithm here: sha256 and sha512 are")
+        upload = self._store.begin_upload(name, algorithm)
+        if digest is None:
+            return _progress(202, route, ask, upload, 0)
+        return self._receive_last(name, Route(Operation.UPLOAD, route.name, upload), ask, digest, None)
+
+    def _mount(self, name: str, route: Route, ask: Ask) -> Answer | None:
+        digest = as_digest(ask.query["mount"])
+        if digest is None:
+            return _not_a_digest(ask.query["mount"])
+        source = ask.query.get("from")
+        if source is None:
+            return None
+        found = find_repository(source, ask.namespace, self._store)
+        if not isinstance(found, str) or self._store.mount(name, digest, found) is None:
+            return None
+        return _created(route, ask, digest, f"blobs/{digest}")
+
+    def _append(self, name: str, route: Route, ask: Ask) -> Answer | Receive:
+        span = _span(ask)
+        if isinstance(span, Answer):
+            return span
+        offset, length = span
+        sink = self._store.append(name, route.target, offset)
+        if sink is None:
+            return _no_upload(route)
+        return Receive(sink, lambda: _progress(202, route, ask, route.target, sink.received), length)
+
+    def _finish(self, name: str, route: Route, ask: Ask) -> Answer | Receive:
+        wanted = ask.query.get("digest", "")
+        digest = as_digest(wanted)
+        if digest is None:
+            return _not_a_digest(wanted)
+        span = _span(ask)
+        if isinstance(span, Answer):
+            return span
+        offset, _ = span
+        if ask.length == 0 and offset is None:
+            return self._keep(name, route, ask, digest)
+        return self._receive_last(name, route, ask, digest, offset)
+
+    def _receive_last(self, name: str, route: Route, ask: Ask, digest: Digest, offset: int | None) -> Answer | Receive:
+        sink = self._store.append(name, route.target, offset)
+        if sink is None:
+            return _no_upload(route)
+        return Receive(
+            sink,
+            lambda: _whole(_refused(lambda: self._keep(name, route, ask, digest), route, ask)),
+            ask.length,
+        )
+
+    def _keep(self, name: str, route: Route, ask: Ask, digest: Digest) -> Answer:
+        if self._store.finish_upload(name, route.target, digest) is None:
+            return _no_upload(route)
+        return _created(route, ask, digest, f"blobs/{digest}")
+
+    def _status(self, name: str, route: Route, ask: Ask) -> Answer:
+        received = self._store.received(name, route.target)
+        return _no_upload(route) if received is None else _progress(204, route, ask, route.target, received)
+
+    def _cancel(self, name: str, route: Route, _ask: Ask) -> Answer:
+        return Answer(204) if self._store.cancel_upload(name, route.target) else _no_upload(route)
+
+    # --- manifests ------------------------------------------------------------------------------------------------
+
+    def _put_manifest(self, name: str, route: Route, ask: Ask, content: bytes) -> Answer:
+        media_type = ask.headers.get("Content-Type", "").partition(";")[0].strip()
+        digest = as_digest(route.target)
+        if ":" in route.target and digest is None:
+            return _not_a_digest(route.target)
+        tags = tuple(ask.tags) if digest is not None else (route.target,)
+        if (refused := _check_tags(tags)) is not None:
+            return refused
+        found = Digest.of(content, "sha256" if digest is None else digest.algorithm)
+        if digest is not None and digest != found:
+            return refusal(
+                Code.DIGEST_INVALID, f"expected {digest}, the {len(content)} bytes that came hash to {found}"
+            )
+        parsed = _parse(content, media_type, f"{route.name}:{route.target}")
+        if isinstance(parsed, Answer):
+            return parsed
+        node = Node(
+            Descriptor(media_type=parsed.media_type or media_type, digest=found, size=len(content)), content, parsed
+        )
+        self._store.put_manifest(name, self._entry(name, node, tags, ask), content)
+        answer = _created(route, ask, found, f"manifests/{found if digest is not None else route.target}")
+        if parsed.subject is not None:
+            answer.headers["OCI-Subject"] = parsed.subject.digest
+        if digest is not None and tags:
+            answer.headers["OCI-Tag"] = ", ".join(tags)
+        return answer
+
+    def _entry(self, name: str, node: Node, tags: tuple[str, ...], ask: Ask) -> ManifestEntry:
+        parsed = node.parsed
+        needs: tuple[Digest, ...] = ()
+        descriptor = node.descriptor
+        if isinstance(parsed, Manifest):
+            parts = manifest.successors(parsed)
+            needs = tuple(part.digest for part in parts if not media_types.is_foreign_layer(part.media_type))
+        else:
+            present, whole = self._present(name, parsed)
+            if not whole:
+                descriptor = msgspec.structs.replace(descriptor, annotations={CARRIES: " ".join(sorted(present))})
+        subject = parsed.subject
+        return ManifestEntry(
+            descriptor=descriptor,
+            needs=needs,
+            tags=tags,
+            subject=None if subject is None else subject.digest,
+            referrer=None if subject is None else describe(node),
+            expected=_expectation(ask.headers),
+        )
+
+    def _present(self, name: str, index: Index) -> tuple[set[Digest], bool]:
+        """Return which manifests below an index its repository has, and whether those are all."""
+        present: set[Digest] = set()
+        whole = True
+        waiting = [index]
+        while waiting:
+            for child in waiting.pop().manifests:
+                if not media_types.is_metadata(child.media_type) or child.digest in present:
+                    continue
+                found = self._store.manifest(name, child.digest)
+                if found is None:
+                    whole = False
+                    continue
+                present.add(child.digest)
+                if media_types.is_index(found.media_type):
+                    content = graph.read_verified(self._store, found, max_bytes=manifest.MAX_MANIFEST_BYTES)
+                    below = manifest.parse(content, found.media_type, str(found.digest))
+                    waiting += [below] if isinstance(below, Index) else []
+        return present, whole
+
+    def _delete_manifest(self, name: str, route: Route, _ask: Ask) -> Answer:
+        digest = as_digest(route.target)
+        if ":" in route.target and digest is None:
+            return _not_a_digest(route.target)
+        if digest is None:
+            done = self._store.delete_tag(name, route.target)
+        else:
+            done = self._store.delete_manifest(name, digest)
+        return Answer(202) if done else refusal(Code.MANIFEST_UNKNOWN, f"{name} has no manifest {route.target} here")
+
+    def _delete_blob(self, name: str, route: Route, _ask: Ask) -> Answer:
+        digest = as_digest(route.target)
+        if digest is None:
+            return _not_a_digest(route.target)
+        done = self._store.delete_blob(name, digest)
+        return Answer(202) if done else refusal(Code.BLOB_UNKNOWN, f"{name} has no blob {digest} here")
+
+    def _name(self, route: Route, ask: Ask) -> str | Answer:
+        """Return the full name of the repository, which for what is new need not be there."""
+        if not route.has_valid_name:
+            return refusal(Code.NAME_INVALID, f"{route.name[:120]!r} is not a repository name")
+        found = writable_name(route.name, ask.namespace, self._store)
+        try:
+            reference = Reference.parse(found)
+        except ConfigError as error:
+            return refusal(Code.NAME_INVALID, error.message)
+        return reference.name
+
+
+def _refused(work: Callable[[], Answer | Receive], route: Route, ask: Ask) -> Answer | Receive:
+    """Do something, and make an answer of the store's reasons not to."""
+    try:
+        return work()
+    except OffsetError as error:
+        answer = _progress(416, route, ask, route.target, error.received)
+        told = refusal(Code.RANGE_INVALID, error.message)
+        return Answer(416, {**answer.headers, **told.headers}, told.body)
+    except tuple(_REASONS) as error:
+        code, status = _REASONS[type(error)]
+        return refusal(code, error.message, status)
+
+
+def _whole(answer: Answer | Receive) -> Answer:
+    assert isinstance(answer, Answer)  # noqa: S101 - narrows the type: nothing more is wanted
+    return answer
+
+
+def _span(ask: Ask) -> tuple[int | None, int | None] | Answer:
+    """Return where the body belongs and how long it is, as far as that is said."""
+    header = ask.headers.get("Content-Range")
+    if header is None:
+        return None, ask.length
+    match = _CONTENT_RANGE.fullmatch(header.strip())
+    if match is None or int(match[2]) + 1 < int(match[1]):
+        return refusal(Code.BLOB_UPLOAD_INVALID, f"expected Content-Range: FIRST-LAST, found {header[:80]}")
+    start, length = int(match[1]), int(match[2]) - int(match[1]) + 1
+    if ask.length is not None and ask.length != length:
+        message = f"Content-Range {header[:80]} has {length} bytes, Content-Length says {ask.length}"
+        return refusal(Code.SIZE_INVALID, message, status=400)
+    return start, length
+
+
+def _check_tags(tags: tuple[str, ...]) -> Answer | None:
+    if len(tags) > MAX_TAGS:
+        return refusal(
+            Code.TAG_INVALID, f"expected at most {MAX_TAGS} tags in one request, found {len(tags)}", status=414
+        )
+    for tag in tags:
+        try:
+            Reference.parse(f"x.example/x:{tag}")
+        except ConfigError:
+            return refusal(Code.TAG_INVALID, f"{tag[:160]!r} is not a tag")
+    return None
+
+
+def _parse(content: bytes, media_type: str, where: str) -> Manifest | Index | Answer:
+    try:
+        return manifest.parse(content, media_type or _own_media_type(content), where)
+    except IntegrityError as error:
+        return refusal(Code.MANIFEST_INVALID, error.message)
+
+
+class _Typed(msgspec.Struct, rename="camel"):
+    media_type: str = ""
+
+
+def _own_media_type(content: bytes) -> str:
+    try:
+        return decode_as(content, _Typed).media_type
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return ""
+
+
+def _expectation(headers: Mapping[str, str]) -> Expectation | None:
+    if (header := headers.get("If-Match")) is not None:
+        named = etags(header)
+        return Expectation(named or frozenset(), anything=named is None)
+    if (header := headers.get("If-None-Match")) is not None and etags(header) is None:
+        return Expectation()
+    return None
+
+
+def _location(route: Route, ask: Ask, rest: str) -> str:
+    namespace = ask.query.get("ns")
+    return quote(f"/v2/{route.name}/{rest}", safe="/:@") + (f"?{urlencode({'ns': namespace})}" if namespace else "")
+
+
+def _progress(status: int, route: Route, ask: Ask, upload: str, received: int) -> Answer:
+    location = _location(route, ask, f"blobs/uploads/{upload}")
+    return Answer(status, {"Location": location, "Range": f"0-{max(0, received - 1)}", "Docker-Upload-UUID": upload})
+
+
+def _created(route: Route, ask: Ask, digest: Digest, rest: str) -> Answer:
+    return Answer(201, {"Location": _location(route, ask, rest), "Docker-Content-Digest": digest})
+
+
+def _no_upload(route: Route) -> Answer:
+    return refusal(
+        Code.BLOB_UPLOAD_UNKNOWN, f"{route.name} has no such upload: it was finished, cancelled or has expired"
+    )
+
+
+def _not_a_digest(text: str) -> Answer:
+    return refusal(Code.DIGEST_INVALID, f"{text[:160]!r} is not a digest")

@@ -1,0 +1,129 @@
+"""The store of a site that takes pushes, too: content comes through uploads and is named by whoever sends it.
+
+::
+
+    STORE/
+      uploads/           uploads that are not finished, see packhorse.store.upload_files
+      (the rest as packhorse.store.directory_store has it)
+"""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from packhorse.base.unfinished import sync_folder
+from packhorse.oci.digest import Digest
+from packhorse.oci.model import Descriptor
+from packhorse.store import names_changes
+from packhorse.store.directory_store import DirectoryStore, blob_name, make_folder, store_error, write_whole
+from packhorse.store.names_changes import ManifestEntry
+from packhorse.store.names_database import NamesDatabase
+from packhorse.store.refusals import RoomError
+from packhorse.store.upload_files import UploadFiles, UploadSink
+
+__all__ = ["DirectorySite"]
+
+_UPLOADS = "uploads"
+_ABANDONED_SECONDS = 24 * 3600.0
+_BLOB_TYPE = "application/octet-stream"
+
+
+class DirectorySite(DirectoryStore):
+    """Implements :class:`packhorse.registry.ports.SiteStore`; several processes may serve and fill one folder."""
+
+    def __init__(self, path: Path, names: NamesDatabase) -> None:
+        super().__init__(path, names)
+        self._uploads = UploadFiles(path / _UPLOADS)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Open a store for pulls and pushes, and make it first where there is none.
+
+        Raises:
+            ConfigError: The folder has something else in it, or the store is from a newer version.
+            PackhorseError: The folder cannot be written.
+        """
+        store = super().create(path)
+        try:
+            make_folder(path / _UPLOADS)
+            store._uploads.expire(_ABANDONED_SECONDS)  # noqa: SLF001 - its own
+        except OSError as error:
+            store.close()
+            raise store_error(path, error) from error
+        return store
+
+    # --- uploads --------------------------------------------------------------------------------------------------
+
+    def begin_upload(self, name: str, algorithm: str) -> str:
+        """Begin an upload; see :class:`packhorse.registry.ports.SiteStore` for this and all methods below."""
+        return self._uploads.begin(name, algorithm)
+
+    def received(self, name: str, upload: str) -> int | None:
+        """Return how many bytes an upload has."""
+        return self._uploads.received(name, upload)
+
+    def append(self, name: str, upload: str, offset: int | None) -> UploadSink | None:
+        """Begin to add bytes to an upload."""
+        return self._uploads.append(name, upload, offset)
+
+    def finish_upload(self, name: str, upload: str, digest: Digest) -> Descriptor | None:
+        """Keep an upload as a blob."""
+        with self._uploads.complete(name, upload, digest) as complete:
+            if complete is None:
+                return None
+            path, size = complete
+            descriptor = Descriptor(media_type=_BLOB_TYPE, digest=digest, size=size)
+            final = self.path / blob_name(digest)
+
+            def place() -> None:
+                # One that is there already stays: somebody may be reading it.
+                if not self.exists(descriptor):
+                    path.rename(final)
+                sync_folder(final.parent)
+
+            self._write(lambda: names_changes.add_blob(self._names, name, descriptor, place))
+        return descriptor
+
+    def cancel_upload(self, name: str, upload: str) -> bool:
+        """Forget an upload."""
+        return self._uploads.cancel(name, upload)
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def mount(self, name: str, digest: Digest, source: str) -> Descriptor | None:
+        """Let a repository have another one's blob."""
+        descriptor = self.blob(source, digest)
+        if descriptor is None or not self.exists(descriptor):
+            return None
+        names_changes.add_blob(self._names, name, descriptor, lambda: None)
+        return descriptor
+
+    def put_manifest(self, name: str, entry: ManifestEntry, content: bytes) -> None:
+        """Keep a manifest."""
+
+        def place() -> None:
+            if not self.exists(entry.descriptor):
+                write_whole(self.path, blob_name(entry.descriptor.digest), content)
+
+        self._write(lambda: names_changes.add_manifest(self._names, name, entry, place))
+
+    def delete_tag(self, name: str, tag: str) -> bool:
+        """Take a tag away."""
+        return names_changes.delete_tag(self._names, name, tag)
+
+    def delete_manifest(self, name: str, digest: Digest) -> bool:
+        """Take a manifest and its tags away."""
+        return names_changes.delete_member(self._names, name, digest, manifest=True)
+
+    def delete_blob(self, name: str, digest: Digest) -> bool:
+        """Take a blob away."""
+        return names_changes.delete_member(self._names, name, digest, manifest=False)
+
+    def _write(self, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise RoomError(f"the disk under the store {self.path} is full") from error
+            raise store_error(self.path, error) from error
