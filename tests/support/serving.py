@@ -13,8 +13,9 @@ import pytest
 from packhorse.app.build import build
 from packhorse.base.events import NullReporter
 from packhorse.bundle.reader import Bundle
+from packhorse.registry.api import Teller
 from packhorse.registry.graph_catalog import GraphCatalog
-from packhorse.registry.listener import Address, TimeLimits, TlsFiles, listening
+from packhorse.registry.listener import Address, Settings, TimeLimits, TlsFiles, listening
 from packhorse.registry.ports import Catalog
 from tests.support.packages import Upstream, materials, sample
 
@@ -48,7 +49,9 @@ class Server:
 
 
 @contextmanager
-def running(catalog: Catalog, tls: TlsFiles | None = None, limits: TimeLimits | None = None) -> Iterator[Server]:
+def running(
+    catalog: Catalog, tls: TlsFiles | None = None, limits: TimeLimits | None = None, tell: Teller | None = None
+) -> Iterator[Server]:
     """Serve a catalogue from a thread with its own event loop."""
     loop = asyncio.new_event_loop()
     started: list[Server] = []
@@ -56,7 +59,7 @@ def running(catalog: Catalog, tls: TlsFiles | None = None, limits: TimeLimits | 
     stop = asyncio.Event()
 
     async def main() -> None:
-        async with listening(catalog, Address("127.0.0.1", 0), tls, limits or TimeLimits()) as listener:
+        async with listening(catalog, Address("127.0.0.1", 0), Settings(tls, limits or TimeLimits(), tell)) as listener:
             started.append(Server(listener.url, listener.address.host, listener.address.port))
             ready.set()
             await stop.wait()

@@ -1,24 +1,27 @@
-"""``serve``: answer image pulls straight from bundles, stores and what other tools wrote, in place."""
+"""``serve``: answer image pulls straight from bundles, stores and what other tools wrote, and take pushes."""
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
+from packhorse.app.known_images import Known, KnownImages, known_of_bundle, known_of_store
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.bundle.reader import Bundle
 from packhorse.oci.digest import Digest
 from packhorse.registry.graph_catalog import GraphCatalog
-from packhorse.registry.listener import Address, Listener, TlsFiles, run
+from packhorse.registry.listener import Address, Listener, Settings, TlsFiles, run
 from packhorse.registry.ports import Catalog, ImageSource
+from packhorse.registry.site_union import SiteUnion
 from packhorse.registry.union_catalog import UnionCatalog
+from packhorse.store.directory_site import DirectorySite
 from packhorse.store.directory_store import DirectoryStore, is_store
 from packhorse.store.layout_source import LayoutSource
 from packhorse.store.open_source import is_file_source, open_files, parse_source
 
-__all__ = ["Conflict", "Serving", "open_catalogs", "serve"]
+__all__ = ["Conflict", "Serving", "Sources", "open_catalogs", "open_sources", "serve"]
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -34,15 +37,29 @@ class Serving(msgspec.Struct, frozen=True):
 
     listener: Listener
     sources: int
+    takes_pushes: bool
     conflicts: tuple[Conflict, ...]
 
 
-def serve(sources: Sequence[str], address: Address, tls: TlsFiles | None, ready: Callable[[Serving], None]) -> None:
+class Sources(msgspec.Struct, frozen=True):
+    """What is served.
+
+    Attributes:
+        read: Bundles and store directories; or ``oci:``, ``oci-archive:`` and ``docker-archive:`` in skopeo's words.
+            Where two give one tag to two manifests, the first one counts.
+        push_to: The store that takes pushes, which is made where there is none. It comes before all others, unless it
+            stands among them.
+    """
+
+    read: tuple[str, ...]
+    push_to: str | None = None
+
+
+def serve(sources: Sources, address: Address, tls: TlsFiles | None, ready: Callable[[Serving], None]) -> None:
     """Serve until the process is told to stop.
 
     Args:
-        sources: Bundles and store directories; or ``oci:``, ``oci-archive:`` and ``docker-archive:`` in skopeo's
-            words. Where two give one tag to two manifests, the first one counts.
+        sources: What is served.
         address: Where to listen.
         tls: Certificate and key; None for plain HTTP.
         ready: Called once the server answers.
@@ -55,10 +72,35 @@ def serve(sources: Sequence[str], address: Address, tls: TlsFiles | None, ready:
     """
     _raise_file_limit()
     with ExitStack() as opened:
-        catalogs = open_catalogs(sources, opened)
+        catalog, catalogs = open_sources(sources, opened)
         conflicts = find_conflicts(catalogs)
-        catalog = catalogs[0] if len(catalogs) == 1 else UnionCatalog(catalogs)
-        run(catalog, address, tls, lambda listener: ready(Serving(listener, len(catalogs), conflicts)))
+        takes_pushes = sources.push_to is not None
+        settings = Settings(tls=tls, tell=known_images(catalogs).tell)
+        run(
+            catalog,
+            address,
+            settings,
+            lambda listener: ready(Serving(listener, len(catalogs), takes_pushes, conflicts)),
+        )
+
+
+def open_sources(sources: Sources, opened: ExitStack) -> tuple[Catalog, list[Catalog]]:
+    """Open all sources as one catalogue, and give each of them, too; ``opened`` closes them.
+
+    Raises:
+        As :func:`serve`.
+    """
+    if sources.push_to is None:
+        catalogs = open_catalogs(sources.read, opened)
+        return (catalogs[0] if len(catalogs) == 1 else UnionCatalog(catalogs)), catalogs
+    own = Path(sources.push_to).resolve()
+    store = DirectorySite.create(Path(sources.push_to))
+    opened.callback(store.close)
+    places = [place for place, text in enumerate(sources.read) if Path(text).resolve() == own]
+    others = open_catalogs([text for text in sources.read if Path(text).resolve() != own], opened)
+    place = places[0] if places else 0
+    catalogs = [*others[:place], store, *others[place:]]
+    return (SiteUnion(catalogs, store) if others else store), catalogs
 
 
 def open_catalogs(sources: Sequence[str], opened: ExitStack) -> list[Catalog]:
@@ -85,6 +127,19 @@ def open_catalogs(sources: Sequence[str], opened: ExitStack) -> list[Catalog]:
         else:
             catalogs.append(GraphCatalog(opened.enter_context(Bundle.open_file(path))))
     return catalogs
+
+
+def known_images(catalogs: Sequence[Catalog]) -> KnownImages:
+    """Know what the packages name that are served, or were loaded into a store that is served."""
+
+    def find() -> Iterator[Known]:
+        for catalog in catalogs:
+            if isinstance(catalog, DirectoryStore):
+                yield from known_of_store(catalog, catalog.bundles())
+            elif isinstance(catalog, GraphCatalog) and isinstance(catalog.source, Bundle):
+                yield from known_of_bundle(catalog.source)
+
+    return KnownImages(find)
 
 
 def find_conflicts(catalogs: Sequence[Catalog]) -> tuple[Conflict, ...]:

@@ -15,12 +15,12 @@ from packhorse.registry.answers import (
     refusal,
 )
 from packhorse.registry.asks import Ask, as_digest, kept_query, names_etag
-from packhorse.registry.names import Ambiguous, find_repository, path_name
+from packhorse.registry.names import Ambiguous, find_repository, path_name, writable_name
 from packhorse.registry.ports import Catalog
 from packhorse.registry.ranges import Span, Unsatisfiable, parse_range
 from packhorse.registry.routes import Operation, Route
 
-__all__ = ["PROBE_REGISTRY", "PROBE_REPOSITORY", "PullApi"]
+__all__ = ["PROBE_REGISTRY", "PROBE_REPOSITORY", "PullApi", "Teller"]
 
 PROBE_REGISTRY = "packhorse-probe.invalid"
 """A registry that can't exist (RFC 2606), for runtimes that must be told of each registry that they mirror."""
@@ -28,15 +28,28 @@ PROBE_REGISTRY = "packhorse-probe.invalid"
 PROBE_REPOSITORY = "packhorse-probe"
 """The first part of repositories that nobody has: what is asked of them shows that a node's pulls arrive here."""
 
+Teller = Callable[[str, str], str | None]
+
 _KEPT_PROBES = 256
 _BLOB_TYPE = "application/octet-stream"
+
+
+def _tell_nothing(_name: str, _target: str) -> str | None:
+    return None
 
 
 class PullApi:
     """Decides what to answer, from a catalogue. Used by one thread."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, tell: Teller = _tell_nothing) -> None:
+        """Make the half of the API that reads.
+
+        Args:
+            catalog: What is here.
+            tell: Says where a tag or digest of a repository is that is not here; None when that is not known.
+        """
         self._catalog = catalog
+        self._tell = tell
         self._probes: OrderedDict[str, int] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self._operations: dict[Operation, Callable[[str, Route, Ask], Answer]] = {
@@ -84,7 +97,8 @@ class PullApi:
             return refusal(Code.NAME_UNKNOWN, f"{route.name} could be {names}; ask for one as {example}")
         if found is None:
             asked = f"{namespace}/{route.name}" if namespace else route.name
-            return refusal(Code.NAME_UNKNOWN, f"there is no repository {asked} here")
+            told = self._tell(writable_name(route.name, namespace, self._catalog), route.target)
+            return refusal(Code.NAME_UNKNOWN, _with(f"there is no repository {asked} here", told))
         return self._operations[route.operation](found, route, ask)
 
     def _watch_for_probe(self, name: str) -> None:
@@ -102,7 +116,8 @@ class PullApi:
             return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
         descriptor = self._catalog.manifest(name, route.target)
         if descriptor is None:
-            return refusal(Code.MANIFEST_UNKNOWN, f"{name} has no manifest {route.target} here")
+            told = self._tell(name, route.target)
+            return refusal(Code.MANIFEST_UNKNOWN, _with(f"{name} has no manifest {route.target} here", told))
         headers = {"Content-Type": descriptor.media_type, **_content_headers(descriptor)}
         if names_etag(ask.headers.get("If-None-Match"), descriptor.digest):
             return Answer(304, _content_headers(descriptor))
@@ -161,6 +176,10 @@ class PullApi:
         if wanted:
             answer.headers["OCI-Filters-Applied"] = "artifactType"
         return answer
+
+
+def _with(message: str, told: str | None) -> str:
+    return message if told is None else f"{message}; {told}"
 
 
 def _content_headers(descriptor: Descriptor) -> dict[str, str]:

@@ -34,7 +34,7 @@ class GraphCatalog:
     """
 
     def __init__(self, source: ImageSource) -> None:
-        self._source = source
+        self.source = source
         self._lock = threading.Lock()
         self._nodes: dict[Digest, Node] = {node.descriptor.digest: node for node in source.graph.nodes}
         self._repositories: dict[str, _Repository] = defaultdict(_Repository)
@@ -103,11 +103,11 @@ class GraphCatalog:
         Raises:
             IntegrityError: The source does not have it.
         """
-        return self._source.open(descriptor, offset=offset)
+        return self.source.open(descriptor, offset=offset)
 
     def locate(self, descriptor: Descriptor) -> Extent | None:
         """Say where content lies; None when this source does not have it, or has it nowhere in a file."""
-        return self._source.locate(descriptor)
+        return self.source.locate(descriptor)
 
     def _repository(self, name: str) -> _Repository | None:
         repository = self._repositories.get(name)

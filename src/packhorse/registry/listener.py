@@ -11,10 +11,11 @@ from pathlib import Path
 
 from packhorse.base.errors import ConfigError, NetworkError, UsageError
 from packhorse.registry.aiohttp_server import HttpProcessingError, web
+from packhorse.registry.api import Teller
 from packhorse.registry.ports import Catalog
 from packhorse.registry.server import RegistryServer
 
-__all__ = ["Address", "Listener", "TimeLimits", "TlsFiles", "listening", "run"]
+__all__ = ["Address", "Listener", "Settings", "TimeLimits", "TlsFiles", "listening", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -86,10 +87,26 @@ class Listener:
         return f"{self.scheme}://{self.address}"
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a catalogue is served.
+
+    Attributes:
+        tls: Certificate and key; None for plain HTTP.
+        limits: How long the server waits.
+        tell: Says where a tag or digest of a repository is that is not here.
+    """
+
+    tls: TlsFiles | None = None
+    limits: TimeLimits = _LIMITS
+    tell: Teller | None = None
+
+
+_PLAIN = Settings()
+
+
 @asynccontextmanager
-async def listening(
-    catalog: Catalog, address: Address, tls: TlsFiles | None = None, limits: TimeLimits = _LIMITS
-) -> AsyncIterator[Listener]:
+async def listening(catalog: Catalog, address: Address, settings: Settings = _PLAIN) -> AsyncIterator[Listener]:
     """Serve a catalogue as long as the context lasts; at its end, answers that have begun are given time to finish.
 
     Raises:
@@ -97,7 +114,13 @@ async def listening(
         NetworkError: The address cannot be listened on.
     """
     loop = asyncio.get_running_loop()
-    registry = RegistryServer(catalog, stall_seconds=limits.stall_seconds, connections=lambda: len(server.connections))
+    tls, limits = settings.tls, settings.limits
+    registry = RegistryServer(
+        catalog,
+        stall_seconds=limits.stall_seconds,
+        connections=lambda: len(server.connections),
+        tell=settings.tell,
+    )
     server = web.Server(
         registry.handle,
         access_log=None,
@@ -137,26 +160,26 @@ async def listening(
         registry.close()
 
 
-def run(catalog: Catalog, address: Address, tls: TlsFiles | None, ready: Callable[[Listener], None]) -> None:
+def run(catalog: Catalog, address: Address, settings: Settings, ready: Callable[[Listener], None]) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the certificate again.
 
     Args:
         catalog: What is served.
         address: Where to listen.
-        tls: Certificate and key; None for plain HTTP.
+        settings: How it is served.
         ready: Called once the server answers.
 
     Raises:
         ConfigError: The certificate or key cannot be read.
         NetworkError: The address cannot be listened on.
     """
-    asyncio.run(_run(catalog, address, tls, ready))
+    asyncio.run(_run(catalog, address, settings, ready))
 
 
-async def _run(catalog: Catalog, address: Address, tls: TlsFiles | None, ready: Callable[[Listener], None]) -> None:
+async def _run(catalog: Catalog, address: Address, settings: Settings, ready: Callable[[Listener], None]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    async with listening(catalog, address, tls) as listener:
+    async with listening(catalog, address, settings) as listener:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, _reload, listener)

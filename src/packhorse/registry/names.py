@@ -9,6 +9,8 @@ What is pushed without the name of a registry belongs to the site itself: its fu
 so does what a client asks for at this server's own address.
 """
 
+import re
+
 import msgspec
 
 from packhorse.oci.reference import DEFAULT_REGISTRY
@@ -21,6 +23,8 @@ HOME = "packhorse.internal"
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _OFFICIAL = "library/"
+_PORT = re.compile(r"(?<=[a-z0-9])_([0-9]{1,5})$", re.ASCII)
+"""A port as :func:`registry_as_path` writes it."""
 
 
 class Ambiguous(msgspec.Struct, frozen=True):
@@ -49,13 +53,13 @@ def writable_name(path: str, namespace: str | None, catalog: Catalog) -> str:
     registry, rest = namespace, path
     if registry is None:
         first, slash, after = path.partition("/")
-        is_host = slash and ("." in first or ":" in first or first == "localhost")
+        is_host = slash and ("." in first or ":" in first or _PORT.sub("", first) == "localhost")
         registry, rest = (first, after) if is_host else (HOME, path)
     if (known := _in_registry(registry, rest, catalog)) is not None:
         return known
     if registry.lower() in _DOCKER_HUB:
         return f"{DEFAULT_REGISTRY}/{rest if '/' in rest else _OFFICIAL + rest}"
-    return f"{registry}/{rest}"
+    return _PORT.sub(r":\1", registry) + f"/{rest}"
 
 
 def find_repository(path: str, namespace: str | None, catalog: Catalog) -> str | Ambiguous | None:

@@ -12,24 +12,25 @@ import msgspec
 
 from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
 from packhorse.base.json_decoder import decode_as
-from packhorse.oci import graph, manifest, media_types
+from packhorse.oci import manifest
 from packhorse.oci.digest import Digest
-from packhorse.oci.graph import CARRIES, Node
+from packhorse.oci.graph import Node
 from packhorse.oci.model import Descriptor, Index, Manifest
 from packhorse.oci.reference import Reference
-from packhorse.oci.referrer import describe
 from packhorse.registry.answers import Answer, Code, refusal
 from packhorse.registry.asks import Ask, as_digest, etags
+from packhorse.registry.manifest_entries import entry_of
 from packhorse.registry.names import find_repository, writable_name
 from packhorse.registry.ports import BlobSink, SiteStore
 from packhorse.registry.routes import Operation, Route
-from packhorse.store.names_changes import Expectation, ManifestEntry
+from packhorse.store.names_changes import Expectation
 from packhorse.store.refusals import (
     BusyError,
     ConditionError,
     MissingPartError,
     OffsetError,
     RoomError,
+    SealedError,
     WrongDigestError,
 )
 
@@ -48,6 +49,7 @@ _REASONS: Mapping[type[PackhorseError], tuple[Code, int | None]] = {
     MissingPartError: (Code.MANIFEST_BLOB_UNKNOWN, None),
     ConditionError: (Code.DENIED, 412),
     RoomError: (Code.DENIED, None),
+    SealedError: (Code.DENIED, None),
 }
 
 
@@ -196,54 +198,14 @@ class PushApi:
         node = Node(
             Descriptor(media_type=parsed.media_type or media_type, digest=found, size=len(content)), content, parsed
         )
-        self._store.put_manifest(name, self._entry(name, node, tags, ask), content)
+        entry = entry_of(self._store, name, node, tags=tags, expected=_expectation(ask.headers))
+        self._store.put_manifest(name, entry, content)
         answer = _created(route, ask, found, f"manifests/{found if digest is not None else route.target}")
         if parsed.subject is not None:
             answer.headers["OCI-Subject"] = parsed.subject.digest
         if digest is not None and tags:
             answer.headers["OCI-Tag"] = ", ".join(tags)
         return answer
-
-    def _entry(self, name: str, node: Node, tags: tuple[str, ...], ask: Ask) -> ManifestEntry:
-        parsed = node.parsed
-        needs: tuple[Digest, ...] = ()
-        descriptor = node.descriptor
-        if isinstance(parsed, Manifest):
-            parts = manifest.successors(parsed)
-            needs = tuple(part.digest for part in parts if not media_types.is_foreign_layer(part.media_type))
-        else:
-            present, whole = self._present(name, parsed)
-            if not whole:
-                descriptor = msgspec.structs.replace(descriptor, annotations={CARRIES: " ".join(sorted(present))})
-        subject = parsed.subject
-        return ManifestEntry(
-            descriptor=descriptor,
-            needs=needs,
-            tags=tags,
-            subject=None if subject is None else subject.digest,
-            referrer=None if subject is None else describe(node),
-            expected=_expectation(ask.headers),
-        )
-
-    def _present(self, name: str, index: Index) -> tuple[set[Digest], bool]:
-        """Return which manifests below an index its repository has, and whether those are all."""
-        present: set[Digest] = set()
-        whole = True
-        waiting = [index]
-        while waiting:
-            for child in waiting.pop().manifests:
-                if not media_types.is_metadata(child.media_type) or child.digest in present:
-                    continue
-                found = self._store.manifest(name, child.digest)
-                if found is None:
-                    whole = False
-                    continue
-                present.add(child.digest)
-                if media_types.is_index(found.media_type):
-                    content = graph.read_verified(self._store, found, max_bytes=manifest.MAX_MANIFEST_BYTES)
-                    below = manifest.parse(content, found.media_type, str(found.digest))
-                    waiting += [below] if isinstance(below, Index) else []
-        return present, whole
 
     def _delete_manifest(self, name: str, route: Route, _ask: Ask) -> Answer:
         digest = as_digest(route.target)

@@ -16,7 +16,7 @@ from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream
 from packhorse.registry.aiohttp_server import web
 from packhorse.registry.answers import Answer, Code, Content, json_answer, refusal
-from packhorse.registry.api import PullApi
+from packhorse.registry.api import PullApi, Teller
 from packhorse.registry.asks import Ask
 from packhorse.registry.bodies import BodyError, move_body, read_body
 from packhorse.registry.metrics import Metrics
@@ -43,16 +43,24 @@ _MANIFEST_CACHE_BYTES = 64 * MIB
 class RegistryServer:
     """Handles requests; one per event loop."""
 
-    def __init__(self, catalog: Catalog, *, stall_seconds: float, connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        stall_seconds: float,
+        connections: Callable[[], int],
+        tell: Teller | None = None,
+    ) -> None:
         """Make a server.
 
         Args:
             catalog: What is served.
+            tell: Says where a tag or digest of a repository is that is not here (see :class:`PullApi`).
             stall_seconds: How long a client may take for a part of an answer (see :class:`Sender`).
             connections: Tells how many connections there are, for the metrics.
         """
         self._catalog = catalog
-        self._api = PullApi(catalog)
+        self._api = PullApi(catalog) if tell is None else PullApi(catalog, tell)
         self._pushes = PushApi(catalog) if isinstance(catalog, SiteStore) else None
         self._metrics = Metrics()
         self._connections = connections

@@ -3,7 +3,15 @@
 from packhorse.base.errors import PackhorseError
 from packhorse.oci.digest import Digest
 
-__all__ = ["BusyError", "ConditionError", "MissingPartError", "OffsetError", "RoomError", "WrongDigestError"]
+__all__ = [
+    "BusyError",
+    "ConditionError",
+    "MissingPartError",
+    "OffsetError",
+    "RoomError",
+    "SealedError",
+    "WrongDigestError",
+]
 
 
 class OffsetError(PackhorseError):
@@ -36,3 +44,7 @@ class ConditionError(PackhorseError):
 
 class RoomError(PackhorseError):
     """There is no room: the disk, or what the store may take of it, is full."""
+
+
+class SealedError(PackhorseError):
+    """What is to be changed lies in a sealed bundle, or would be hidden behind one."""

@@ -414,7 +414,7 @@ def test_a_certificate_that_is_none_is_named(catalog: Catalog, tmp_path: Path) -
     (tmp_path / "x").write_text("no certificate")
 
     async def listen(files: TlsFiles) -> None:
-        async with listener.listening(catalog, Address("127.0.0.1", 0), files):
+        async with listener.listening(catalog, Address("127.0.0.1", 0), listener.Settings(files)):
             raise AssertionError
 
     for name in ("x", "missing"):

@@ -489,3 +489,27 @@ def test_a_file_where_the_store_shall_be_is_a_mistake_of_the_user(tmp_path: Path
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UsageError, match="cannot be a store"):
             DirectoryStore.create(path)
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path, upstream: Upstream) -> None:
+    image = upstream.manifest()
+    store = DirectoryStore.create(tmp_path / "store")
+    fill(store, upstream)
+    store.tag(image, f"{REDIS}:7")
+    store.close()
+    database = sqlite3.connect(tmp_path / "store" / "packhorse.db")
+    database.executescript(
+        "ALTER TABLE names DROP COLUMN digest; ALTER TABLE members DROP COLUMN added; PRAGMA user_version = 1;"
+    )
+    database.close()
+    reader = DirectoryStore.open_existing(tmp_path / "store")
+    assert reader.resolve(f"{REDIS}:7").digest == image.digest
+    reader.close()
+    store = DirectoryStore.create(tmp_path / "store")
+    assert store.resolve(f"{REDIS}:7").digest == image.digest
+    store.close()
+    database = sqlite3.connect(tmp_path / "store" / "packhorse.db")
+    assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert database.execute("SELECT digest FROM names").fetchall() == [(image.digest,)]
+    assert set(database.execute("SELECT added FROM members").fetchall()) == {(0,)}
+    database.close()
