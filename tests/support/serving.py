@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from packhorse.app.build import build
 from packhorse.base.events import NullReporter
 from packhorse.bundle.reader import Bundle
 from packhorse.registry.api import Teller
+from packhorse.registry.gate import Gate
 from packhorse.registry.graph_catalog import GraphCatalog
 from packhorse.registry.listener import Address, Settings, TimeLimits, TlsFiles, listening
 from packhorse.registry.ports import Catalog
@@ -39,9 +40,14 @@ class Server:
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Reply:
         """Send one request; underscores in the names of headers stand for dashes."""
+        return self.send(path, method, None, headers)
+
+    def send(self, path: str, method: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """Send one request with a body."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
         try:
-            connection.request(method, path, headers={key.replace("_", "-"): value for key, value in headers.items()})
+            named = {key.replace("_", "-"): value for key, value in headers.items()}
+            connection.request(method, path, body, named)
             response = connection.getresponse()
             return Reply(response.status, dict(response.getheaders()), response.read())
         finally:
@@ -50,7 +56,11 @@ class Server:
 
 @contextmanager
 def running(
-    catalog: Catalog, tls: TlsFiles | None = None, limits: TimeLimits | None = None, tell: Teller | None = None
+    catalog: Catalog,
+    tls: TlsFiles | None = None,
+    limits: TimeLimits | None = None,
+    tell: Teller | None = None,
+    gate: Gate | None = None,
 ) -> Iterator[Server]:
     """Serve a catalogue from a thread with its own event loop."""
     loop = asyncio.new_event_loop()
@@ -59,7 +69,8 @@ def running(
     stop = asyncio.Event()
 
     async def main() -> None:
-        async with listening(catalog, Address("127.0.0.1", 0), Settings(tls, limits or TimeLimits(), tell)) as listener:
+        settings = Settings(tls, limits or TimeLimits(), tell, gate)
+        async with listening(catalog, Address("127.0.0.1", 0), settings) as listener:
             started.append(Server(listener.url, listener.address.host, listener.address.port))
             ready.set()
             await stop.wait()

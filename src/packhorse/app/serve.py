@@ -11,6 +11,7 @@ from packhorse.app.known_images import Known, KnownImages, known_of_bundle, know
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.bundle.reader import Bundle
 from packhorse.oci.digest import Digest
+from packhorse.registry.access.guard import Guard, GuardSettings
 from packhorse.registry.graph_catalog import GraphCatalog
 from packhorse.registry.listener import Address, Listener, Settings, TlsFiles, run
 from packhorse.registry.ports import Catalog, ImageSource
@@ -21,7 +22,7 @@ from packhorse.store.directory_store import DirectoryStore, is_store
 from packhorse.store.layout_source import LayoutSource
 from packhorse.store.open_source import is_file_source, open_files, parse_source
 
-__all__ = ["Conflict", "Serving", "Sources", "open_catalogs", "open_sources", "serve"]
+__all__ = ["Conflict", "Protection", "Serving", "Sources", "open_catalogs", "open_sources", "serve"]
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -38,6 +39,7 @@ class Serving(msgspec.Struct, frozen=True):
     listener: Listener
     sources: int
     takes_pushes: bool
+    is_guarded: bool
     conflicts: tuple[Conflict, ...]
 
 
@@ -55,18 +57,31 @@ class Sources(msgspec.Struct, frozen=True):
     push_to: str | None = None
 
 
-def serve(sources: Sources, address: Address, tls: TlsFiles | None, ready: Callable[[Serving], None]) -> None:
+class Protection(msgspec.Struct, frozen=True):
+    """What stands between a server and its clients.
+
+    Attributes:
+        tls: Certificate and key; None for plain HTTP.
+        guard: Who may do what; None where everybody may do everything.
+    """
+
+    tls: TlsFiles | None = None
+    guard: GuardSettings | None = None
+
+
+def serve(sources: Sources, address: Address, protection: Protection, ready: Callable[[Serving], None]) -> None:
     """Serve until the process is told to stop.
 
     Args:
         sources: What is served.
         address: Where to listen.
-        tls: Certificate and key; None for plain HTTP.
+        protection: What stands between it and its clients.
         ready: Called once the server answers.
 
     Raises:
         UsageError: There is no such source.
-        ConfigError: A source is no image source, or holds no image with a full name; the certificate is unusable.
+        ConfigError: A source is no image source, or holds no image with a full name; the certificate is unusable; the
+            access file has mistakes.
         IntegrityError: A source is malformed.
         NetworkError: The address cannot be listened on.
     """
@@ -75,12 +90,16 @@ def serve(sources: Sources, address: Address, tls: TlsFiles | None, ready: Calla
         catalog, catalogs = open_sources(sources, opened)
         conflicts = find_conflicts(catalogs)
         takes_pushes = sources.push_to is not None
-        settings = Settings(tls=tls, tell=known_images(catalogs).tell)
+        gate = None
+        if protection.guard is not None:
+            gate = Guard(protection.guard, catalog)
+            opened.callback(gate.close)
+        settings = Settings(tls=protection.tls, tell=known_images(catalogs).tell, gate=gate)
         run(
             catalog,
             address,
             settings,
-            lambda listener: ready(Serving(listener, len(catalogs), takes_pushes, conflicts)),
+            lambda listener: ready(Serving(listener, len(catalogs), takes_pushes, gate is not None, conflicts)),
         )
 
 

@@ -42,6 +42,8 @@ VERBS = (
     Verb("load", "Put a bundle into a site's store.", _SITE),
     Verb("push", "Copy a bundle into a registry.", _SITE),
     Verb("serve", "Answer image pulls straight from a bundle.", _SITE),
+    Verb("registry", "Make a registry for a site, and look after its users.", _SITE),
+    Verb("key", "Make keys and certificates for a site.", _SITE),
     Verb("node", "Point a node's container runtime at the site's registry.", _SITE),
     Verb("plan", "Show what a deployment would change.", _CLUSTER),
     Verb("deploy", "Run a package in a cluster, and wait until it is ready.", _CLUSTER),

@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 from packhorse.oci.model import Descriptor
 from packhorse.registry.answers import (
@@ -19,6 +20,7 @@ from packhorse.registry.names import Ambiguous, find_repository, path_name, writ
 from packhorse.registry.ports import Catalog
 from packhorse.registry.ranges import Span, Unsatisfiable, parse_range
 from packhorse.registry.routes import Operation, Route
+from packhorse.registry.visible_catalog import VisibleCatalog
 
 __all__ = ["PROBE_REGISTRY", "PROBE_REPOSITORY", "PullApi", "Teller"]
 
@@ -60,6 +62,8 @@ class PullApi:
 
     def answer(self, route: Route, ask: Ask) -> Answer:
         """Answer a GET or HEAD."""
+        if ask.sees is not None:
+            return self._seen_by(ask.sees).answer(route, replace(ask, sees=None))
         if route.operation is Operation.BASE:
             answer = json_answer({})
         elif route.operation is Operation.CATALOG:
@@ -82,6 +86,12 @@ class PullApi:
     def probes_seen(self, name: str) -> int:
         """Return how many requests have asked for this repository below :data:`PROBE_REPOSITORY`."""
         return self._probes.get(name, 0)
+
+    def _seen_by(self, sees: Callable[[str], bool]) -> "PullApi":
+        """Return the same for a client who may know of some repositories only."""
+        seen = PullApi(VisibleCatalog(self._catalog, sees), self._tell)
+        seen._probes, seen.counters = self._probes, self.counters
+        return seen
 
     def _in_repository(self, route: Route, ask: Ask) -> Answer:
         if not route.has_valid_name:

@@ -1,7 +1,7 @@
 """What a client asks: a request without its connection and its body, and how its parts are read."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from packhorse.base.errors import IntegrityError
@@ -23,6 +23,7 @@ class Ask:
         method: In capitals.
         tags: All values of ``tag`` (distribution-spec main, end-7b).
         length: How many bytes the body has; None when that is not said beforehand.
+        sees: Whether the client may know of a repository (its full name); None where it may know of all.
     """
 
     path: str
@@ -31,6 +32,7 @@ class Ask:
     method: str = "GET"
     tags: Sequence[str] = ()
     length: int | None = 0
+    sees: Callable[[str], bool] | None = None
 
     @property
     def namespace(self) -> str | None:

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from packhorse.base.errors import ConfigError, NetworkError, UsageError
+from packhorse.base.errors import ConfigError, NetworkError, PackhorseError, UsageError
 from packhorse.registry.aiohttp_server import HttpProcessingError, web
 from packhorse.registry.api import Teller
+from packhorse.registry.gate import Gate
 from packhorse.registry.ports import Catalog
 from packhorse.registry.server import RegistryServer
 
@@ -24,6 +25,7 @@ _HANDSHAKE_SECONDS = 15.0
 _TLS_CLOSE_SECONDS = 5.0
 _MAX_LINE_BYTES = 8190
 _HIGHEST_PORT = 65535
+_RENEW_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,19 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The server's certificate chain and its private key, in PEM."""
+    """The server's certificate chain and its private key, in PEM.
+
+    Attributes:
+        certificate: Read again at each reload, as is ``key``.
+        key: The private key.
+        client_ca: Certificates of authorities whose clients are let in without another login; None for no such login.
+        renew: Makes a new certificate where it is time to, and says whether it did; asked now and then, in a thread.
+    """
 
     certificate: Path
     key: Path
+    client_ca: Path | None = None
+    renew: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +106,13 @@ class Settings:
         tls: Certificate and key; None for plain HTTP.
         limits: How long the server waits.
         tell: Says where a tag or digest of a repository is that is not here.
+        gate: Knows who may do what; None where everybody may do everything.
     """
 
     tls: TlsFiles | None = None
     limits: TimeLimits = _LIMITS
     tell: Teller | None = None
+    gate: Gate | None = None
 
 
 _PLAIN = Settings()
@@ -120,6 +133,7 @@ async def listening(catalog: Catalog, address: Address, settings: Settings = _PL
         stall_seconds=limits.stall_seconds,
         connections=lambda: len(server.connections),
         tell=settings.tell,
+        gate=settings.gate,
     )
     server = web.Server(
         registry.handle,
@@ -161,7 +175,7 @@ async def listening(catalog: Catalog, address: Address, settings: Settings = _PL
 
 
 def run(catalog: Catalog, address: Address, settings: Settings, ready: Callable[[Listener], None]) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the certificate again.
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the certificate and the access file again.
 
     Args:
         catalog: What is served.
@@ -182,19 +196,43 @@ async def _run(catalog: Catalog, address: Address, settings: Settings, ready: Ca
     async with listening(catalog, address, settings) as listener:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, _reload, listener)
+        loop.add_signal_handler(signal.SIGHUP, _reload, listener, settings.gate)
+        renewing = asyncio.ensure_future(_renew(listener, settings.tls))
         ready(listener)
         await stop.wait()
+        renewing.cancel()
         # A second signal ends it at once.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-def _reload(listener: Listener) -> None:
+def _reload(listener: Listener, gate: Gate | None) -> None:
     try:
         listener.reload_certificate()
     except ConfigError as error:
         _log.error("kept the old certificate: %s", error)
+    if gate is None:
+        return
+    try:
+        gate.reload()
+    except PackhorseError as error:
+        _log.error(
+            "kept the old access file: %s", "\n".join((error.message, *(each.message for each in error.failures)))
+        )
+    else:
+        _log.warning("read the access file again")
+
+
+async def _renew(listener: Listener, tls: TlsFiles | None) -> None:
+    """Ask now and then for a new certificate, and use it; one that can't be made is tried again."""
+    while tls is not None and tls.renew is not None:
+        try:
+            if await asyncio.to_thread(tls.renew):
+                listener.reload_certificate()
+                _log.warning("made a new certificate: %s", tls.certificate)
+        except PackhorseError as error:
+            _log.error("cannot renew the certificate: %s", error)
+        await asyncio.sleep(_RENEW_SECONDS)
 
 
 class _WithoutBadRequests(logging.Filter):
@@ -216,6 +254,13 @@ def _tls_context(tls: TlsFiles) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load_certificate(context, tls)
+    if tls.client_ca is not None:
+        try:
+            context.load_verify_locations(tls.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"cannot use the authorities of clients {tls.client_ca}: {error}") from error
+        # Who has no certificate may log in otherwise.
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 

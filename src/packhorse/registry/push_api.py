@@ -23,6 +23,7 @@ from packhorse.registry.manifest_entries import entry_of
 from packhorse.registry.names import find_repository, writable_name
 from packhorse.registry.ports import BlobSink, SiteStore
 from packhorse.registry.routes import Operation, Route
+from packhorse.registry.visible_catalog import VisibleCatalog
 from packhorse.store.names_changes import Expectation
 from packhorse.store.refusals import (
     BusyError,
@@ -127,7 +128,8 @@ class PushApi:
         source = ask.query.get("from")
         if source is None:
             return None
-        found = find_repository(source, ask.namespace, self._store)
+        seen = self._store if ask.sees is None else VisibleCatalog(self._store, ask.sees)
+        found = find_repository(source, ask.namespace, seen)
         if not isinstance(found, str) or self._store.mount(name, digest, found) is None:
             return None
         return _created(route, ask, digest, f"blobs/{digest}")

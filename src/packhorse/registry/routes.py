@@ -30,6 +30,7 @@ class Operation(Enum):
     HEALTH = "health"
     METRICS = "metrics"
     PROBE = "probe"
+    TOKEN = "token"  # noqa: S105 - the operation
     OTHER = "other"
 
 
@@ -52,6 +53,7 @@ _FIXED = {
     "/v2/_catalog": Route(Operation.CATALOG),
     "/healthz": Route(Operation.HEALTH),
     "/metrics": Route(Operation.METRICS),
+    "/token": Route(Operation.TOKEN),
 }
 _PROBE_PREFIX = "/probe/"
 

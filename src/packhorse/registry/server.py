@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from packhorse.base.errors import PackhorseError
@@ -19,6 +20,7 @@ from packhorse.registry.answers import Answer, Code, Content, json_answer, refus
 from packhorse.registry.api import PullApi, Teller
 from packhorse.registry.asks import Ask
 from packhorse.registry.bodies import BodyError, move_body, read_body
+from packhorse.registry.gate import Admission, Gate
 from packhorse.registry.metrics import Metrics
 from packhorse.registry.ports import Catalog, SiteStore
 from packhorse.registry.push_api import PushApi, Receive
@@ -50,6 +52,7 @@ class RegistryServer:
         stall_seconds: float,
         connections: Callable[[], int],
         tell: Teller | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """Make a server.
 
@@ -58,7 +61,9 @@ class RegistryServer:
             tell: Says where a tag or digest of a repository is that is not here (see :class:`PullApi`).
             stall_seconds: How long a client may take for a part of an answer (see :class:`Sender`).
             connections: Tells how many connections there are, for the metrics.
+            gate: Knows who may do what; None where everybody may do everything.
         """
+        self._gate = gate
         self._catalog = catalog
         self._api = PullApi(catalog) if tell is None else PullApi(catalog, tell)
         self._pushes = PushApi(catalog) if isinstance(catalog, SiteStore) else None
@@ -75,7 +80,10 @@ class RegistryServer:
         route = parse_route(request.path)
         exchange = _Exchange(request)
         try:
-            answer = await self._decide(route, request)
+            if self._gate is None:
+                answer = await self._decide(route, request, _ask(request))
+            else:
+                answer = await self._decide_behind(self._gate, route, request)
             if isinstance(answer.body, Content):
                 return await self._answer_content(exchange, answer, answer.body)
             return exchange.small(answer)
@@ -99,9 +107,28 @@ class RegistryServer:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
 
-    async def _decide(self, route: Route, request: web.BaseRequest) -> Answer:
+    async def _decide_behind(self, gate: Gate, route: Route, request: web.BaseRequest) -> Answer:
+        entered = await gate.admit(route, request)
+        answer = entered if isinstance(entered, Answer) else await self._decide_for(entered, route, request)
+        await gate.record(route, request, answer)
+        return answer
+
+    async def _decide_for(self, admission: Admission, route: Route, request: web.BaseRequest) -> Answer:
+        ask = replace(_ask(request), sees=admission.sees)
+        # Before anything is read or begun.
+        if self._catalog.is_instant:
+            refused = admission.check(self._catalog, route, ask)
+        else:
+            refused = await self._in_thread(lambda: admission.check(self._catalog, route, ask))
+        return await self._decide(route, request, ask) if refused is None else refused
+
+    async def _decide(self, route: Route, request: web.BaseRequest, ask: Ask) -> Answer:
         if request.method not in ("GET", "HEAD") or (self._pushes is not None and route.operation is Operation.UPLOAD):
-            return self._api.refuse_write() if self._pushes is None else await self._take(self._pushes, route, request)
+            return (
+                self._api.refuse_write()
+                if self._pushes is None
+                else await self._take(self._pushes, route, request, ask)
+            )
         if route.operation is Operation.HEALTH:
             return Answer(200, {"Content-Type": "text/plain"}, b"ok\n")
         if route.operation is Operation.METRICS:
@@ -109,19 +136,18 @@ class RegistryServer:
             return Answer(200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode())
         if route.operation is Operation.PROBE:
             return json_answer({"seen": self._api.probes_seen(route.target)})
-        ask = _ask(request)
         if self._catalog.is_instant:
             return self._api.answer(route, ask)
         return await self._in_thread(lambda: self._api.answer(route, ask))
 
-    async def _take(self, pushes: PushApi, route: Route, request: web.BaseRequest) -> Answer:
+    async def _take(self, pushes: PushApi, route: Route, request: web.BaseRequest, ask: Ask) -> Answer:
         """Answer a request that changes something."""
         try:
             if route.operation is Operation.MANIFEST and request.method == "PUT":
-                return await self._take_manifest(pushes, route, request)
+                return await self._take_manifest(pushes, route, request, ask)
             if not pushes.takes(route, request.method):
                 return refusal(Code.UNSUPPORTED, f"{request.method} is nothing that can be done here")
-            decided = await self._in_thread(lambda: pushes.begin(route, _ask(request)))
+            decided = await self._in_thread(lambda: pushes.begin(route, ask))
             if isinstance(decided, Receive):
                 decided = await move_body(request, decided, self._in_thread)
         except BodyError as error:
@@ -131,11 +157,11 @@ class RegistryServer:
             decided = refusal(Code.UNKNOWN, "the store cannot be written; its operator finds the reason in the log")
         return decided
 
-    async def _take_manifest(self, pushes: PushApi, route: Route, request: web.BaseRequest) -> Answer:
+    async def _take_manifest(self, pushes: PushApi, route: Route, request: web.BaseRequest, ask: Ask) -> Answer:
         content = await read_body(request, manifest.MAX_MANIFEST_BYTES)
         if content is None:
             return refusal(Code.SIZE_INVALID, f"a manifest has at most {manifest.MAX_MANIFEST_BYTES} bytes here")
-        return await self._in_thread(lambda: pushes.put_manifest(route, _ask(request), content))
+        return await self._in_thread(lambda: pushes.put_manifest(route, ask, content))
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)
