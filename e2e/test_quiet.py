@@ -256,6 +256,20 @@ def what_was_deployed(desk: Desk) -> None:
     desk.quiet(only(desk.site.api_endpoint), "remove", RELEASE, "--yes", "--kubeconfig", desk.kubeconfig())
 
 
+def a_site_and_its_users(desk: Desk) -> None:
+    site = desk.folder / "registry"
+    assert "not shown again" in desk.quiet(NOBODY, "registry", "init", site, "--host", "registry.site.example").stdout
+    assert desk.quiet(NOBODY, "registry", "user", site, "ci").stdout
+    assert "admin, ci" in desk.quiet(NOBODY, "registry", "status", site).stdout
+
+
+def an_authority_and_what_it_issues(desk: Desk) -> None:
+    keys = desk.folder / "keys"
+    desk.quiet(NOBODY, "key", "ca", "--out", keys)
+    desk.quiet(NOBODY, "key", "server-cert", "--ca", keys, "--host", "a.example", "--out", keys / "server")
+    desk.quiet(NOBODY, "key", "client-cert", "--ca", keys, "--user", "node1", "--out", keys / "node1")
+
+
 # What is typed for each verb; a verb that is not here fails the first test.
 Case = Callable[[Desk], None]
 CASES: dict[str, list[Case]] = {
@@ -277,6 +291,12 @@ CASES: dict[str, list[Case]] = {
         through_the_proxy_that_the_environment_names,
     ],
     "serve": [while_it_is_pulled_from, on_all_addresses],
+    "registry init": [a_site_and_its_users],
+    "registry user": [a_site_and_its_users],
+    "registry status": [a_site_and_its_users],
+    "key ca": [an_authority_and_what_it_issues],
+    "key server-cert": [an_authority_and_what_it_issues],
+    "key client-cert": [an_authority_and_what_it_issues],
     "node mirror": [into_the_files_of_a_node],
     "plan": [
         without_a_cluster,

@@ -26,6 +26,7 @@ from packhorse.registry.nodes.registries_conf import check_upstream
 __all__ = ["MirrorRequest", "Proof", "SiteRegistry", "detect_runtime", "plan", "prove", "write"]
 
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_NEEDS_LOGIN = (401, 403)
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
 _PORT = re.compile(r"_(\d{1,5})$")
 _NAMES_OF_CONTAINERD = ("/run/containerd/containerd.sock", "/etc/containerd")
@@ -76,6 +77,7 @@ class SiteRegistry:
             ca_file: Certificates, in PEM, that sign the registry's.
         """
         self._url = mirror.url
+        self._headers = {} if mirror.authorization is None else {"Authorization": mirror.authorization}
         # It is on the site: a proxy that leads out of it has no part in this.
         self._transport = Transport(RegistrySettings(ca_file=ca_file), Pacing())
 
@@ -112,11 +114,14 @@ class SiteRegistry:
 
     def _get(self, path: str) -> tuple[bytes, str]:
         try:
-            answer = self._transport.send(Request("GET", self._url + path))
+            answer = self._transport.send(Request("GET", self._url + path, self._headers))
             body = answer.read(_MAX_ANSWER_BYTES)
         except TransportFailure as error:
             message = f"the registry {self._url} does not answer: {error}"
             raise NetworkError(message, hint="is packhorse serve running, and is the address right?") from error
+        if answer.status in _NEEDS_LOGIN:
+            message = f"{self._url}{path} needs a login, or refuses the one it got"
+            raise NetworkError(message, hint="give the node one with --login USER, or let everybody pull")
         if answer.status != 200:  # noqa: PLR2004 - the one answer that counts
             message = f"{self._url}{path} answered {answer.status}; expected a registry there"
             raise NetworkError(message)

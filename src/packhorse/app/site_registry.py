@@ -24,6 +24,7 @@ __all__ = [
     "read_authority",
     "remove_user",
     "renew",
+    "served_hosts",
     "set_password",
     "site_status",
     "write_issued",
@@ -139,6 +140,15 @@ def site_status(site: SiteFolder) -> SiteStatus:
         users=tuple(loaded.users),
         rules=len(loaded.access.rules),
     )
+
+
+def served_hosts(site: SiteFolder) -> tuple[str, ...]:
+    """Return the names and addresses that the server's certificate is for.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    return certificates.read_facts(_read(site.certificate)).hosts
 
 
 def write_issued(issued: Issued, certificate: Path, key: Path) -> None:

@@ -11,6 +11,7 @@ from packhorse.base.errors import PackhorseError, UsageError
 from packhorse.base.units import plural
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.output import OutputFormat, output_option, print_json
+from packhorse.cli.password_option import read_password
 from packhorse.registry.nodes.commands import NodeCommands
 from packhorse.registry.nodes.model import Mirror, NodePlan, Runtime
 from packhorse.registry.nodes.plan import NodePaths
@@ -29,11 +30,13 @@ def command() -> None:
     epilog=examples(
         "packhorse node mirror --registry https://10.0.0.5:5000 --ca-file ca.crt",
         "packhorse node mirror --registry http://10.0.0.5:5000 --runtime k3s --dry-run",
+        "packhorse node mirror --registry https://10.0.0.5:5000 --ca-file ca.crt --login node < password",
         "packhorse node mirror --remove",
     ),
 )
 @click.option("--registry", metavar="URL", help="The site's registry, as this node reaches it.")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="Certificates, in PEM, that sign the registry's.")
+@click.option("--login", metavar="USER", help="Pull as this user; the password is read from stdin.")
 @click.option(
     "--runtime", type=click.Choice([runtime.value for runtime in Runtime]), help="Found out where it is left out."
 )
@@ -93,6 +96,7 @@ def _request(  # noqa: PLR0913 - one for each option
     *,
     registry: str | None,
     ca_file: Path | None,
+    login: str | None,
     runtime: str | None,
     config_dir: Path | None,
     runtime_config: Path | None,
@@ -106,7 +110,8 @@ def _request(  # noqa: PLR0913 - one for each option
         message = "the registry must be named"
         raise UsageError(message, hint="--registry https://HOST:5000")
     chosen = Runtime(runtime) if runtime else node_mirror.detect_runtime(root, NodeCommands().find)
-    site = Mirror.parse(registry, _read_ca(ca_file)) if registry is not None else None
+    shown = None if login is None or remove else (login, read_password())
+    site = Mirror.parse(registry, _read_ca(ca_file), shown) if registry is not None else None
     return MirrorRequest(
         NodePaths.usual(chosen, root=root, folder=config_dir),
         site,

@@ -1,6 +1,8 @@
 """``packhorse serve``: answer image pulls straight from a bundle, and take pushes into a store."""
 
+import importlib
 import sys
+from dataclasses import replace
 
 import click
 
@@ -74,7 +76,7 @@ def command(
         Sources(sources, push_to),
         Address.parse(listen),
         Protection(tls, guard),
-        lambda serving: _announce(console, serving, folder),
+        lambda serving: _announce(console, serving, folder if login.tls_cert is None else None),
     )
     console.warn("Stopped.")
 
@@ -82,7 +84,7 @@ def command(
 def _announce(console: Console, serving: Serving, folder: SiteFolder | None) -> None:
     for conflict in serving.conflicts:
         console.warn(f"{conflict.name}: serving {conflict.served.short}, another source has {conflict.hidden.short}")
-    url = reachable_url(serving.listener)
+    url = reachable_url(serving.listener) if folder is None else _site_url(serving, folder)
     what = "1 source" if serving.sources == 1 else f"{serving.sources} sources"
     how = "read-only, in place"
     if serving.takes_pushes:
@@ -91,3 +93,12 @@ def _announce(console: Console, serving: Serving, folder: SiteFolder | None) -> 
     console.say(f"Serving {what} at {url} ({how}). Nodes: packhorse node mirror --registry {url}{trust}")
     # Whoever starts it in the background waits for this line.
     sys.stdout.flush()
+
+
+def _site_url(serving: Serving, folder: SiteFolder) -> str:
+    """Return the server's URL with the name that its certificate is for."""
+    # What reads certificates takes a while to load, and by now the server answers.
+    hosts = importlib.import_module("packhorse.app.site_registry").served_hosts(folder)
+    if not hosts:
+        return reachable_url(serving.listener)
+    return replace(serving.listener, address=replace(serving.listener.address, host=hosts[0])).url

@@ -162,14 +162,13 @@ def served(site: SiteFolder) -> Iterator[tuple[str, int]]:
         str(site.path),
         "--listen",
         "127.0.0.1:0",
-        *options,
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert "pushes need a login" in line, line
-            yield "localhost:" + line.partition("127.0.0.1:")[2].split()[0], process.pid
+            yield "localhost:" + line.partition("https://localhost:")[2].split()[0], process.pid
         finally:
             process.terminate()
             process.communicate(timeout=20)

@@ -1,5 +1,6 @@
 """The files of each runtime: what is written, merged, shown, kept, and taken away again."""
 
+import base64
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -351,3 +352,38 @@ def test_entries_that_count_more_are_found(name: str, entry: str, *, counts: boo
     found = list(findings.check_registries_conf(files, ours, ["docker.io"], TLS))
     assert bool(found) == counts
     assert not found or name in found[0]
+
+
+def test_a_login_of_containerd_is_its_owners_and_not_shown(tmp_path: Path) -> None:
+    mirror = Mirror.parse("https://registry.site.example:5000", b"PEM", ("node", "Sesame"))
+    planned = plan_mirror(NodePaths.usual(Runtime.CONTAINERD, root=tmp_path), mirror, (), read_file)
+    apply(planned)
+    written = tmp_path / "etc/containerd/certs.d/_default/hosts.toml"
+    parsed = tomllib.loads(written.read_text())
+    assert parsed["header"] == {"Authorization": "Basic " + base64.b64encode(b"node:Sesame").decode()}
+    assert written.stat().st_mode & 0o777 == 0o600
+    again = Mirror.parse("https://registry.site.example:5000", b"PEM", ("node", "Other"))
+    change = plan_mirror(NodePaths.usual(Runtime.CONTAINERD, root=tmp_path), again, (), read_file).pending[0]
+    assert "only a password changes" in change.diff()
+    for shown in (planned.changes[1].diff(), change.diff(), repr(mirror)):
+        assert base64.b64encode(b"node:Sesame").decode() not in shown
+        assert "Sesame" not in shown
+
+
+@pytest.mark.parametrize("runtime", [Runtime.K3S, Runtime.RKE2])
+def test_a_login_of_k3s_is_its_owners_and_not_shown(tmp_path: Path, runtime: Runtime) -> None:
+    mirror = Mirror.parse("https://registry.site.example:5000", None, ("node", "Sesame"))
+    planned = plan_mirror(NodePaths.usual(runtime, root=tmp_path), mirror, (), read_file)
+    apply(planned)
+    written = planned.changes[0].path
+    parsed = yaml.safe_load(written.read_text())
+    assert parsed["configs"] == {"registry.site.example:5000": {"auth": {"username": "node", "password": "Sesame"}}}
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert "Sesame" not in planned.changes[0].diff()
+
+
+@pytest.mark.parametrize("runtime", [Runtime.CRIO, Runtime.PODMAN])
+def test_a_login_of_runtimes_that_keep_it_elsewhere_is_refused(tmp_path: Path, runtime: Runtime) -> None:
+    mirror = Mirror.parse("https://registry.site.example:5000", None, ("node", "Sesame"))
+    with pytest.raises(UsageError, match="keeps its logins itself"):
+        plan_mirror(NodePaths.usual(runtime, root=tmp_path), mirror, ("quay.io",), read_file)

@@ -56,7 +56,7 @@ def _carry_out(change: FileChange) -> None:
     change.path.parent.mkdir(parents=True, exist_ok=True)
     if change.backup and change.before is not None:
         _write(change.path.with_name(change.path.name + BACKUP_SUFFIX), change.before, _mode(change.path))
-    _write(change.path, change.after, _mode(change.path))
+    _write(change.path, change.after, 0o600 if change.secret else _mode(change.path))
 
 
 def _mode(path: Path) -> int:

@@ -27,5 +27,7 @@ def render_hosts_toml(mirror: Mirror, ca_path: str | None) -> bytes:
     lines.append('capabilities = ["pull", "resolve"]')
     if ca_path is not None:
         lines.append(f'ca = "{ca_path}"')
+    if mirror.authorization is not None:
+        lines += ["", "[header]", f'  Authorization = "{mirror.authorization}"']
     lines += ["", "[host]", ""]
     return "\n".join(lines).encode()

@@ -1,6 +1,8 @@
 """The mirror, the runtimes, and a plan of changes to files."""
 
+import base64
 import difflib
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -15,6 +17,11 @@ MARKER = "# Written by packhorse node mirror, which also removes it again (--rem
 """The first line of a file that is wholly ours."""
 
 BACKUP_SUFFIX = ".before-packhorse"
+
+
+_PASSWORD = re.compile(
+    r"^([ \t]*(?:authorization|password|auth|identity_?token)[ \t]*[=:][ \t]*)\S.*$", re.IGNORECASE | re.MULTILINE
+)
 
 
 class Runtime(Enum):
@@ -36,9 +43,11 @@ class Mirror:
     """Host name or address, with the port where it is not the scheme's own."""
     ca: bytes | None = None
     """Certificates that sign the registry's, in PEM; None where the node trusts it anyway, or for plain HTTP."""
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    """The user and password that the node pulls with; None where it needs none."""
 
     @classmethod
-    def parse(cls, text: str, ca: bytes | None = None) -> Self:
+    def parse(cls, text: str, ca: bytes | None = None, login: tuple[str, str] | None = None) -> Self:
         """Read ``https://HOST[:PORT]`` or ``http://HOST[:PORT]``; without a scheme it is https.
 
         Raises:
@@ -59,12 +68,19 @@ class Mirror:
         if parts.scheme == "http" and ca is not None:
             message = "--ca-file makes no sense for a registry on plain http"
             raise UsageError(message)
-        return cls(parts.scheme, parts.netloc, ca)
+        return cls(parts.scheme, parts.netloc, ca, login)
 
     @property
     def url(self) -> str:
         """Scheme and host."""
         return f"{self.scheme}://{self.host}"
+
+    @property
+    def authorization(self) -> str | None:
+        """What a request shows that logs in; None where it needs none."""
+        if self.login is None:
+            return None
+        return "Basic " + base64.b64encode(":".join(self.login).encode()).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,8 @@ class FileChange:
     after: bytes | None
     backup: bool = False
     """Whether what is there now is kept beside it, under :data:`BACKUP_SUFFIX`."""
+    secret: bool = False
+    """Whether only its owner may read it."""
 
     @property
     def changes(self) -> bool:
@@ -92,14 +110,16 @@ class FileChange:
         return "remove" if self.after is None else "change"
 
     def diff(self) -> str:
-        """Return the change as a unified diff; empty where nothing changes."""
+        """Return the change as a unified diff without its passwords; empty where nothing changes."""
         before, after = (
-            (content or b"").decode("utf-8", "replace").splitlines(keepends=True)
+            _PASSWORD.sub(r"\1(not shown)", (content or b"").decode("utf-8", "replace")).splitlines(keepends=True)
             for content in (self.before, self.after)
         )
         old = str(self.path) if self.before is not None else "/dev/null"
         new = str(self.path) if self.after is not None else "/dev/null"
         lines = difflib.unified_diff(before, after, old, new)
+        if before == after and self.changes:
+            return f"# {self.path}: only a password changes\n"
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

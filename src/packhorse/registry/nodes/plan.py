@@ -1,10 +1,10 @@
 """From a runtime, a mirror and the files that are there to a plan of changes; nothing is written."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packhorse.base.errors import ConfigError
+from packhorse.base.errors import ConfigError, UsageError
 from packhorse.registry.nodes import registries_yaml
 from packhorse.registry.nodes.hosts_toml import CA_FILE, DEFAULT_FOLDER, HOSTS_FILE, render_hosts_toml
 from packhorse.registry.nodes.model import BACKUP_SUFFIX, FileChange, Mirror, NodePlan, Runtime, is_ours
@@ -83,7 +83,13 @@ def plan_mirror(
 
     Raises:
         ConfigError: There is a file that is not ours, and ``force`` is not given.
+        UsageError: The runtime keeps its logins elsewhere.
     """
+    if mirror.login is not None and paths.runtime in (Runtime.CRIO, Runtime.PODMAN):
+        raise UsageError(
+            f"{paths.runtime.value} keeps its logins itself",
+            hint=f"podman login {mirror.host}; CRI-O reads the file of its global_auth_file",
+        )
     ca_path = paths.ca(mirror.host) if mirror.ca is not None else None
     ca_on_node = str(ca_path) if ca_path is not None else None
     changes = []
@@ -94,6 +100,7 @@ def plan_mirror(
         ]
     elif paths.runtime is Runtime.CONTAINERD:
         changes.append(_whole(paths, paths.settings, render_hosts_toml(mirror, ca_on_node), read, force=force))
+        changes[-1] = replace(changes[-1], secret=mirror.login is not None)
     else:
         content = render_registries_conf(mirror, upstreams)
         changes.append(_whole(paths, paths.settings, content, read, force=force))
@@ -135,7 +142,8 @@ def _merged(paths: NodePaths, mirror: Mirror, ca_path: str | None, read: Read, *
     present = read(here)
     content = registries_yaml.add_mirror(present, mirror, ca_path, str(here), force=force)
     rewritten = is_ours(content) and not is_ours(present)
-    return FileChange(here, present, content, backup=rewritten and present is not None)
+    backup = rewritten and present is not None
+    return FileChange(here, present, content, backup=backup, secret=mirror.login is not None)
 
 
 def _restored(paths: NodePaths, path: Path, read: Read) -> FileChange:

@@ -72,8 +72,14 @@ def remove_mirror(content: bytes) -> bytes | None:
 
 def _wanted(mirror: Mirror, ca_path: str | None) -> dict[str, dict[str, Any]]:
     wanted: dict[str, dict[str, Any]] = {"mirrors": {_WILDCARD: {"endpoint": [mirror.url]}}}
+    settings: dict[str, Any] = {}
+    if mirror.login is not None:
+        user, password = mirror.login
+        settings["auth"] = {"username": user, "password": password}
     if ca_path is not None:
-        wanted["configs"] = {mirror.host: {"tls": {"ca_file": ca_path}}}
+        settings["tls"] = {"ca_file": ca_path}
+    if settings:
+        wanted["configs"] = {mirror.host: settings}
     return wanted
 
 
