@@ -1,7 +1,8 @@
 """A page followed word for word: what it says is typed where it says, and answers as it says.
 
-A block ``sh connected``, ``sh site`` or ``sh node`` is typed into a terminal of that place; a block ``text`` has what
-is printed, where numbers, digests, durations and the names of pods may be others. A block ``sh systemd`` is for a node
+A block ``sh connected``, ``sh site``, ``sh client`` or ``sh node`` is typed into a terminal of that place; a block
+``text`` has what is printed, where numbers, digests, durations and the names of pods may be others. A block
+``sh systemd`` is for a node
 that systemd runs, which the bed's node is not: :mod:`e2e.systemd` does with the units what it can. The namespace that
 stands for the internet is the connected side too, so that no other program's ports are in the way; what the images are
 made of is fetched before.
@@ -30,7 +31,7 @@ _PROJECT = Path(__file__).resolve().parents[1]
 CACHE = _PROJECT / ".cache"
 _PACKHORSE = Path(sys.executable).with_name("packhorse")
 _BLOCK = re.compile(
-    r"^```(?P<kind>sh (?:connected|site|node|systemd)|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```(?P<kind>sh (?:connected|site|client|node|systemd)|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _COMMANDS = re.compile(r"^ *```(?:sh|bash|shell|console)\b", re.MULTILINE)
 # Where a page's commands find the machine that serves, and where a node has what was carried to it.
