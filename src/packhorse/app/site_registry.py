@@ -19,6 +19,7 @@ from packhorse.registry.certificates import Facts, Issued, Subject
 
 __all__ = [
     "SiteStatus",
+    "check_end",
     "make_site",
     "new_password",
     "read_authority",
@@ -33,6 +34,8 @@ __all__ = [
 _PUBLIC = 0o644
 _SECRET = 0o600
 _FOLDER = 0o755
+_DAY_SECONDS = 86400.0
+_SOON_DAYS = 30
 _MAX_PEM_BYTES = 256 * 1024
 _ACCESS = """\
 # Who may do what in this registry. After a change: kill -HUP the server. A file with mistakes is not taken.
@@ -140,6 +143,21 @@ def site_status(site: SiteFolder) -> SiteStatus:
         users=tuple(loaded.users),
         rules=len(loaded.access.rules),
     )
+
+
+def check_end(certificate: Path, now: dt.datetime | None = None) -> bool:
+    """Complain of a certificate that ends soon; it is somebody else's to renew, so nothing ever changes here.
+
+    Raises:
+        ConfigError: It ends within thirty days, or cannot be read.
+    """
+    facts = certificates.read_facts(_read(certificate))
+    days = facts.seconds_left(now or dt.datetime.now(dt.UTC)) / _DAY_SECONDS
+    if days < _SOON_DAYS:
+        raise ConfigError(
+            f"{certificate} is good until {facts.not_after:%Y-%m-%d} only; bring another, and send SIGHUP"
+        )
+    return False
 
 
 def served_hosts(site: SiteFolder) -> tuple[str, ...]:

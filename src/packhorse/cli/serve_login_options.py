@@ -51,9 +51,11 @@ class LoginOptions(msgspec.Struct, frozen=True):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("--tls-cert and --tls-key go together")
         if self.tls_cert is not None and self.tls_key is not None:
-            return TlsFiles(self.tls_cert, self.tls_key, self.client_ca)
+            return TlsFiles(
+                self.tls_cert, self.tls_key, self.client_ca, functools.partial(_ask, "check_end", self.tls_cert)
+            )
         if (folder := self.folder()) is not None:
-            return TlsFiles(folder.certificate, folder.key, self.client_ca, functools.partial(_renew, folder))
+            return TlsFiles(folder.certificate, folder.key, self.client_ca, functools.partial(_ask, "renew", folder))
         if self.client_ca is not None:
             raise UsageError("--client-ca needs TLS", hint="add --tls-cert and --tls-key")
         return None
@@ -75,9 +77,10 @@ class LoginOptions(msgspec.Struct, frozen=True):
         return GuardSettings(access, audit_log, with_certificates=self.client_ca is not None)
 
 
-def _renew(folder: SiteFolder) -> bool:
-    # What makes certificates takes a while to load, and a server answers before that.
-    renewed: bool = importlib.import_module("packhorse.app.site_registry").renew(folder)
+def _ask(what: str, about: SiteFolder | Path) -> bool:
+    """Ask whether there is another certificate now."""
+    # What makes and reads certificates takes a while to load, and a server answers before that.
+    renewed: bool = getattr(importlib.import_module("packhorse.app.site_registry"), what)(about)
     return renewed
 
 

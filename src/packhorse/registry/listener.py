@@ -231,7 +231,7 @@ async def _renew(listener: Listener, tls: TlsFiles | None) -> None:
                 listener.reload_certificate()
                 _log.warning("made a new certificate: %s", tls.certificate)
         except PackhorseError as error:
-            _log.error("cannot renew the certificate: %s", error)
+            _log.error("the certificate needs care: %s", error)
         await asyncio.sleep(_RENEW_SECONDS)
 
 

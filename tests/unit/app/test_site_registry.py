@@ -79,6 +79,12 @@ def test_without_the_key_of_the_authority_nothing_is_renewed(site: SiteFolder) -
         site_registry.renew(site, NOW + dt.timedelta(days=300))
 
 
+def test_a_certificate_of_somebody_else_is_complained_of_in_time(site: SiteFolder) -> None:
+    assert not site_registry.check_end(site.certificate, NOW + dt.timedelta(days=360))
+    with pytest.raises(ConfigError, match="is good until"):
+        site_registry.check_end(site.certificate, NOW + dt.timedelta(days=370))
+
+
 def test_no_certificate_outlives_its_authority(authority: certificates.Issued) -> None:
     late = NOW + dt.timedelta(days=certificates.AUTHORITY_DAYS - 10)
     facts = certificates.read_facts(

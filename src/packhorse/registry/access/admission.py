@@ -16,6 +16,10 @@ from packhorse.registry.visible_catalog import VisibleCatalog
 __all__ = ["Admitted"]
 
 
+_API = frozenset({Operation.BASE, Operation.CATALOG, Operation.OTHER})
+"""What else there is shows more than one repository, and is for admins."""
+
+
 class Admitted:
     """Implements :class:`packhorse.registry.gate.Admission`.
 
@@ -73,9 +77,10 @@ class Admitted:
             return self._ask_for_login(route, ask)
         if route.operation is Operation.CATALOG and not (self._grants.is_somebody or self._grants.may_pull_something):
             return self._ask_for_login(route, ask)
-        if route.operation is Operation.METRICS and not self._grants.is_admin:
+        if route.operation not in _API and not self._grants.is_admin:
             if not self._grants.is_somebody:
-                return unauthorised("the metrics need a login", 'Basic realm="packhorse", charset="UTF-8"')
+                # A browser, or whoever collects metrics, asks for a password only by this.
+                return unauthorised("this needs a login", 'Basic realm="packhorse", charset="UTF-8"')
             return refusal(Code.DENIED, f"{self.identity.user} is no admin here")
         return None
 

@@ -222,6 +222,7 @@ def test_metrics_are_for_admins_unless_the_file_says_otherwise(tmp_path: Path) -
         assert site.ask("/metrics", user="ci").status == 403
         assert site.ask("/metrics", user="admin").status == 200
         assert site.ask("/healthz").status == 200
+        assert site.ask("/v3/nothing").status == 404
         (tmp_path / "access.yaml").write_text(ACCESS + "metrics: anyone\n")
         site.guard.reload()
         assert site.ask("/metrics").status == 200
