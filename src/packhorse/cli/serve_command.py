@@ -9,6 +9,7 @@ from packhorse.app.serve import Serving, Sources, serve
 from packhorse.base.errors import UsageError
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.host_address import reachable_url
+from packhorse.cli.serve_room_options import RoomOptions, room_options
 from packhorse.registry.listener import Address, TlsFiles
 
 __all__ = ["command"]
@@ -28,6 +29,7 @@ __all__ = ["command"]
 @click.option("--listen", default="0.0.0.0:5000", show_default=True, metavar="HOST:PORT", help="Port 0 takes any.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="The server's certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, in PEM.")
+@room_options
 @pass_console
 def command(  # noqa: PLR0913 - each is an option
     console: Console,
@@ -38,6 +40,7 @@ def command(  # noqa: PLR0913 - each is an option
     listen: str,
     tls_cert: Path | None,
     tls_key: Path | None,
+    room: RoomOptions,
 ) -> None:
     """Answer image pulls straight from bundles, in place, until it is told to stop.
 
@@ -61,7 +64,8 @@ def command(  # noqa: PLR0913 - each is an option
     if anonymous_push and push_to is None:
         raise UsageError("--anonymous-push goes with --push-to")
     tls = TlsFiles(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
-    serve(Sources(sources, push_to), Address.parse(listen), tls, lambda serving: _announce(console, serving))
+    settings = room.settings(takes_pushes=push_to is not None)
+    serve(Sources(sources, push_to, settings), Address.parse(listen), tls, lambda serving: _announce(console, serving))
     console.warn("Stopped.")
 
 

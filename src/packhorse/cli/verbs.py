@@ -42,6 +42,7 @@ VERBS = (
     Verb("load", "Put a bundle into a site's store.", _SITE),
     Verb("push", "Copy a bundle into a registry.", _SITE),
     Verb("serve", "Answer image pulls straight from a bundle.", _SITE),
+    Verb("store", "Look after a site's store: what it has, what stays, what goes.", _SITE),
     Verb("node", "Point a node's container runtime at the site's registry.", _SITE),
     Verb("plan", "Show what a deployment would change.", _CLUSTER),
     Verb("deploy", "Run a package in a cluster, and wait until it is ready.", _CLUSTER),
