@@ -22,6 +22,14 @@ _SHARE: Final = 64
 """Of a small disk no more than one part in so many."""
 
 
+def _allocate(fd: int, count: int) -> bool:
+    try:
+        os.posix_fallocate(fd, 0, count)
+    except OSError:
+        return False
+    return True
+
+
 class Reserve:
     """The room that one store sets aside."""
 
@@ -35,7 +43,9 @@ class Reserve:
             wanted = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // _SHARE)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                os.posix_fallocate(fd, 0, max(1, wanted))
+                # As much as there is, where there is not all of it.
+                while wanted and not _allocate(fd, wanted):
+                    wanted //= 2
             finally:
                 os.close(fd)
 
