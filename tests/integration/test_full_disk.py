@@ -3,13 +3,22 @@
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from faults.command import Ended, packhorse
 from faults.stage import PackageStage
+from packhorse.store.collection import Policy
+from packhorse.store.directory_collection import collect_directory
+from packhorse.store.directory_site import DirectorySite
+from packhorse.store.refusals import RoomError
+from tests.support.packages import Upstream
+from tests.support.pushing import NAME, push_image
+from tests.support.serving import running
 
 SMALL, LARGE = "1m", "64m"
 
@@ -88,3 +97,44 @@ def test_extract_on_a_full_disk(stage: PackageStage, small_disk: Path) -> None:
     extract = ["extract", str(bundle), "--image", "registry.example/shop/large:1", "--to", str(small_disk / "large")]
     fails_for_room(packhorse(extract, stage.package))
     assert not list(small_disk.iterdir())
+
+
+def test_collecting_garbage_on_a_full_disk(small_disk: Path) -> None:
+    grow(small_disk)
+    path = small_disk / "store"
+    upstream = Upstream()
+    site = DirectorySite.create(path)
+    kept = push_image(site, upstream, upstream.manifest(size=50_000), ["kept"])
+    for number in range(20):
+        push_image(site, upstream, upstream.manifest(size=50_000), [f"{number}"])
+        site.delete_tag(NAME, f"{number}")
+    site.close()
+    fill_up(small_disk)
+    site = DirectorySite.create(path)
+    fill_up(small_disk)
+    with running(site) as server:
+        # What needs room is refused, what needs none goes on.
+        assert server.ask("/v2/team/app/manifests/new", "PUT").status in {400, 403}
+        with pytest.raises(RoomError):
+            push_image(site, upstream, upstream.manifest(size=50_000), ["new"])
+        assert site.delete_tag(NAME, "kept"), "a deletion has the room that is set aside"
+        assert server.ask(f"/v2/team/app/manifests/{kept.digest}").status == 200
+        fill_up(small_disk)
+        collected = collect_directory(path, Policy(grace_seconds=0.0), time.time() + 1)
+        assert collected.manifests == 21
+        assert collected.swept.freed_bytes > 500_000
+        site.forget_removed()
+        (small_disk / "filler-0").unlink()
+        push_image(site, upstream, kept, ["again"])
+    site.close()
+
+
+def fill_up(folder: Path) -> None:
+    """Write until not a page is left."""
+    number = len(list(folder.glob("filler-*")))
+    with suppress(OSError), (folder / f"filler-{number}").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(65_536))
+    with suppress(OSError), (folder / f"filler-{number}").open("ab", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from packhorse.app.known_images import Known, KnownImages, known_of_bundle, known_of_store
+from packhorse.app.store_upkeep import StoreSettings, StoreUpkeep
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.bundle.reader import Bundle
 from packhorse.oci.digest import Digest
@@ -51,10 +52,12 @@ class Sources(msgspec.Struct, frozen=True):
             Where two give one tag to two manifests, the first one counts.
         push_to: The store that takes pushes, which is made where there is none. It comes before all others, unless it
             stands among them.
+        kept: How that store is kept.
     """
 
     read: tuple[str, ...]
     push_to: str | None = None
+    kept: StoreSettings = StoreSettings()
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -113,8 +116,9 @@ def open_sources(sources: Sources, opened: ExitStack) -> tuple[Catalog, list[Cat
         catalogs = open_catalogs(sources.read, opened)
         return (catalogs[0] if len(catalogs) == 1 else UnionCatalog(catalogs)), catalogs
     own = Path(sources.push_to).resolve()
-    store = DirectorySite.create(Path(sources.push_to))
+    store = DirectorySite.create(Path(sources.push_to), sources.kept.limits)
     opened.callback(store.close)
+    opened.enter_context(StoreUpkeep(store, sources.kept))
     places = [place for place, text in enumerate(sources.read) if Path(text).resolve() == own]
     others = open_catalogs([text for text in sources.read if Path(text).resolve() != own], opened)
     place = places[0] if places else 0

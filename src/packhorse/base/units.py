@@ -1,6 +1,18 @@
 """Bytes and seconds as people read them: powers of two with the unit, rates in MB/s, rounded durations."""
 
-__all__ = ["GIB", "KIB", "MIB", "format_bytes", "format_duration", "format_rate", "plural"]
+import re
+
+__all__ = [
+    "GIB",
+    "KIB",
+    "MIB",
+    "format_bytes",
+    "format_duration",
+    "format_rate",
+    "parse_bytes",
+    "parse_duration",
+    "plural",
+]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -10,6 +22,39 @@ _SECONDS_PER_HOUR = 3600
 _TENTHS_BELOW_SECONDS = 9.95
 _DECIMALS_BELOW = 10
 _BYTES_PER_MEGABYTE = 1_000_000
+_BYTES = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)?", re.ASCII)
+_SIZES = {"B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB}
+_SIZES |= {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_DURATION = re.compile(r"([0-9]{1,9}) ?(s|min|h|d)", re.ASCII)
+_SECONDS = {"s": 1, "min": _SECONDS_PER_MINUTE, "h": _SECONDS_PER_HOUR, "d": 24 * _SECONDS_PER_HOUR}
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size as people write it: ``200GiB``, ``1.5 TiB``, ``500MB``, ``4096``.
+
+    Raises:
+        ValueError: It is written in another way.
+    """
+    match = _BYTES.fullmatch(text.strip())
+    if match is None:
+        message = f"expected a size such as 200GiB or 500MB, found {text[:60]!r}"
+        raise ValueError(message)
+    return (
+        int(float(match[1]) * _SIZES[match[2] or "B"]) if "." in match[1] else int(match[1]) * _SIZES[match[2] or "B"]
+    )
+
+
+def parse_duration(text: str) -> int:
+    """Read how long something takes or stays, in seconds: ``30s``, ``15min``, ``24h``, ``90d``.
+
+    Raises:
+        ValueError: It is written in another way.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        message = f"expected a duration such as 15min, 24h or 90d, found {text[:60]!r}"
+        raise ValueError(message)
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 def format_bytes(count: int) -> str:

@@ -12,6 +12,7 @@ from packhorse.base.errors import UsageError
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.host_address import reachable_url
 from packhorse.cli.serve_login_options import LoginOptions, login_options
+from packhorse.cli.serve_room_options import RoomOptions, room_options
 from packhorse.registry.listener import Address
 
 __all__ = ["command"]
@@ -31,8 +32,9 @@ __all__ = ["command"]
 @click.option("--anonymous-push", is_flag=True, help="Let everybody push who can reach this address.")
 @click.option("--listen", default="0.0.0.0:5000", show_default=True, metavar="HOST:PORT", help="Port 0 takes any.")
 @login_options
+@room_options
 @pass_console
-def command(
+def command(  # noqa: PLR0913 - each is an option
     console: Console,
     *,
     sources: tuple[str, ...],
@@ -40,6 +42,7 @@ def command(
     anonymous_push: bool,
     listen: str,
     login: LoginOptions,
+    room: RoomOptions,
 ) -> None:
     """Answer image pulls straight from bundles, in place, until it is told to stop.
 
@@ -73,7 +76,7 @@ def command(
     if guard is not None and tls is None:
         console.warn("Without TLS, passwords can be read on their way: add --tls-cert and --tls-key.")
     serve(
-        Sources(sources, push_to),
+        Sources(sources, push_to, room.settings(takes_pushes=push_to is not None)),
         Address.parse(listen),
         Protection(tls, guard),
         lambda serving: _announce(console, serving, folder if login.tls_cert is None else None),

@@ -44,6 +44,7 @@ VERBS = (
     Verb("serve", "Answer image pulls straight from a bundle.", _SITE),
     Verb("registry", "Make a registry for a site, and look after its users.", _SITE),
     Verb("key", "Make keys and certificates for a site.", _SITE),
+    Verb("store", "Look after a site's store: what it has, what stays, what goes.", _SITE),
     Verb("node", "Point a node's container runtime at the site's registry.", _SITE),
     Verb("plan", "Show what a deployment would change.", _CLUSTER),
     Verb("deploy", "Run a package in a cluster, and wait until it is ready.", _CLUSTER),

@@ -21,14 +21,17 @@ def entry_of(
     An index may be sparse: which of the manifests below it are there is written down with its names.
     """
     parsed, descriptor = node.parsed, node.descriptor
+    needs = needed_blobs(parsed)
     if isinstance(parsed, Index):
         present, whole = _present(catalog, name, parsed)
+        # What is said to be there must still be there when the index is written down.
+        needs = tuple(digest for digest in children(parsed) if digest in present)
         if not whole:
             descriptor = msgspec.structs.replace(descriptor, annotations={CARRIES: " ".join(sorted(present))})
     subject = parsed.subject
     return ManifestEntry(
         descriptor=descriptor,
-        needs=needed_blobs(parsed),
+        needs=needs,
         tags=tags,
         subject=None if subject is None else subject.digest,
         referrer=None if subject is None else describe(node),

@@ -10,7 +10,7 @@ from packhorse.oci.ports import ContentSource, LocatedSource
 from packhorse.oci.reference import Reference
 from packhorse.store.names_changes import ManifestEntry
 
-__all__ = ["BlobSink", "Catalog", "ImageSource", "SiteStore"]
+__all__ = ["BlobSink", "Catalog", "ImageSource", "RoomKeeper", "SiteStore", "Touchable"]
 
 
 class Catalog(ContentSource, LocatedSource, Protocol):
@@ -141,3 +141,27 @@ class SiteStore(Catalog, Protocol):
 
     def delete_blob(self, name: str, digest: Digest) -> bool:
         """Take a blob away from a repository; False when it does not have it."""
+
+
+@runtime_checkable
+class RoomKeeper(Protocol):
+    """A store that knows beforehand whether there is room."""
+
+    def check_room(self, count: int) -> None:
+        """Look whether there is room for so many bytes more.
+
+        Raises:
+            RoomError: There is none; the message says how much is missing.
+        """
+
+
+@runtime_checkable
+class Touchable(Protocol):
+    """A store whose garbage is collected by age, so that what is asked for must be told from what is forgotten."""
+
+    def touch(self, name: str, digest: Digest) -> bool:
+        """Let a blob of a repository count as new: a client that is about to push was told that it is there.
+
+        Returns:
+            Whether it is still there.
+        """

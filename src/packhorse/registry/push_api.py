@@ -21,7 +21,7 @@ from packhorse.registry.answers import Answer, Code, refusal
 from packhorse.registry.asks import Ask, as_digest, etags
 from packhorse.registry.manifest_entries import entry_of
 from packhorse.registry.names import find_repository, writable_name
-from packhorse.registry.ports import BlobSink, SiteStore
+from packhorse.registry.ports import BlobSink, RoomKeeper, SiteStore, Touchable
 from packhorse.registry.routes import Operation, Route
 from packhorse.registry.visible_catalog import VisibleCatalog
 from packhorse.store.names_changes import Expectation
@@ -104,6 +104,18 @@ class PushApi:
         assert isinstance(answer, Answer)  # noqa: S101 - narrows the type
         return answer
 
+    def touch(self, route: Route, ask: Ask) -> bool:
+        """Note that a client was told that a blob is there, which it will not send then; False when it is gone."""
+        digest = as_digest(route.target)
+        name = find_repository(route.name, ask.namespace, self._store)
+        if digest is None or not isinstance(name, str) or not isinstance(self._store, Touchable):
+            return True
+        return self._store.touch(name, digest)
+
+    def _check_room(self, length: int | None) -> None:
+        if length and isinstance(self._store, RoomKeeper):
+            self._store.check_room(length)
+
     # --- uploads --------------------------------------------------------------------------------------------------
 
     def _begin(self, name: str, route: Route, ask: Ask) -> Answer | Receive:
@@ -116,6 +128,7 @@ class PushApi:
         algorithm = digest.algorithm if digest is not None else ask.query.get("digest-algorithm", "sha256")
         if algorithm not in _ALGORITHMS:
             return refusal(Code.DIGEST_INVALID, f"{algorithm[:40]!r} is not an algorithm here: sha256 and sha512 are")
+        self._check_room(ask.length if digest is not None else None)
         upload = self._store.begin_upload(name, algorithm)
         if digest is None:
             return _progress(202, route, ask, upload, 0)
@@ -139,6 +152,7 @@ class PushApi:
         if isinstance(span, Answer):
             return span
         offset, length = span
+        self._check_room(length)
         sink = self._store.append(name, route.target, offset)
         if sink is None:
             return _no_upload(route)
@@ -158,6 +172,7 @@ class PushApi:
         return self._receive_last(name, route, ask, digest, offset)
 
     def _receive_last(self, name: str, route: Route, ask: Ask, digest: Digest, offset: int | None) -> Answer | Receive:
+        self._check_room(ask.length)
         sink = self._store.append(name, route.target, offset)
         if sink is None:
             return _no_upload(route)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TypeVar
 
 from packhorse.base.errors import PackhorseError
@@ -136,9 +137,25 @@ class RegistryServer:
             return Answer(200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode())
         if route.operation is Operation.PROBE:
             return json_answer({"seen": self._api.probes_seen(route.target)})
+        return await self._look(route, ask)
+
+    async def _look(self, route: Route, ask: Ask) -> Answer:
+        """Answer a request that changes nothing."""
         if self._catalog.is_instant:
-            return self._api.answer(route, ask)
-        return await self._in_thread(lambda: self._api.answer(route, ask))
+            answer = self._api.answer(route, ask)
+        else:
+            answer = await self._in_thread(lambda: self._api.answer(route, ask))
+        pushes = self._pushes
+        if (
+            pushes is None
+            or ask.method != "HEAD"
+            or route.operation is not Operation.BLOB
+            or answer.status != HTTPStatus.OK
+        ):
+            return answer
+        # Whoever asks like this is about to push, and leaves out what is there: it must not be collected meanwhile.
+        is_there = await self._in_thread(lambda: pushes.touch(route, ask))
+        return answer if is_there else self._api.answer(route, ask)
 
     async def _take(self, pushes: PushApi, route: Route, request: web.BaseRequest, ask: Ask) -> Answer:
         """Answer a request that changes something."""

@@ -14,7 +14,7 @@ from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Node
 from packhorse.oci.model import Descriptor
 from packhorse.registry.manifest_entries import children, entry_of, needed_blobs
-from packhorse.registry.ports import BlobSink, Catalog, SiteStore
+from packhorse.registry.ports import BlobSink, Catalog, RoomKeeper, SiteStore, Touchable
 from packhorse.registry.union_catalog import UnionCatalog
 from packhorse.store.names_changes import ManifestEntry, check_expectation
 from packhorse.store.refusals import SealedError, WrongDigestError
@@ -70,6 +70,17 @@ class SiteUnion(UnionCatalog):
         if mounted is None and (found := self._others.blob(source, digest)) is not None:
             return self._adopt_blob(name, found)
         return mounted
+
+    def check_room(self, count: int) -> None:
+        """Look whether there is room; see :class:`packhorse.registry.ports.RoomKeeper`."""
+        if isinstance(self._store, RoomKeeper):
+            self._store.check_room(count)
+
+    def touch(self, name: str, digest: Digest) -> bool:
+        """Let a blob count as new; see :class:`packhorse.registry.ports.Touchable`. What is sealed stays anyhow."""
+        if isinstance(self._store, Touchable) and self._store.touch(name, digest):
+            return True
+        return self.blob(name, digest) is not None
 
     # --- names ----------------------------------------------------------------------------------------------------
 

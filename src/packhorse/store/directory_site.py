@@ -4,28 +4,40 @@
 
     STORE/
       uploads/           uploads that are not finished, see packhorse.store.upload_files
+      room.reserve       room that is set aside for a collection of garbage on a full disk
       (the rest as packhorse.store.directory_store has it)
 """
 
 import errno
+import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from packhorse.base.errors import PackhorseError
 from packhorse.base.unfinished import sync_folder
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.store import names_changes
 from packhorse.store.directory_store import DirectoryStore, blob_name, make_folder, store_error, write_whole
 from packhorse.store.names_changes import ManifestEntry
-from packhorse.store.names_database import NamesDatabase
-from packhorse.store.refusals import RoomError
+from packhorse.store.names_database import FullError, NamesDatabase
+from packhorse.store.refusals import MissingPartError, RoomError
+from packhorse.store.reserve import RESERVE, Reserve
+from packhorse.store.room import Room, RoomLimits
 from packhorse.store.upload_files import UploadFiles, UploadSink
 
 __all__ = ["DirectorySite"]
 
+_log = logging.getLogger(__name__)
+
 _UPLOADS = "uploads"
 _ABANDONED_SECONDS = 24 * 3600.0
+_TOUCH_SECONDS = 600.0
+"""How often at most it is written down that a blob was asked for."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_LIMITS = RoomLimits()
 _BLOB_TYPE = "application/octet-stream"
 
 
@@ -34,20 +46,30 @@ class DirectorySite(DirectoryStore):
 
     def __init__(self, path: Path, names: NamesDatabase) -> None:
         super().__init__(path, names)
-        self._uploads = UploadFiles(path / _UPLOADS)
+        self.room = Room(path, _NO_LIMITS)
+        self._uploads = UploadFiles(path / _UPLOADS, self._take)
+        self._reserve = Reserve(path / RESERVE)
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def create(cls, path: Path, limits: RoomLimits = _NO_LIMITS) -> Self:
         """Open a store for pulls and pushes, and make it first where there is none.
+
+        Args:
+            path: Its folder.
+            limits: How much room pushes may take.
 
         Raises:
             ConfigError: The folder has something else in it, or the store is from a newer version.
             PackhorseError: The folder cannot be written.
         """
-        store = super().create(path)
+        # The database makes files of its own when it is opened, for which there may be no other room.
+        with Reserve(path / RESERVE).given_up():
+            store = super().create(path)
         try:
             make_folder(path / _UPLOADS)
-            store._uploads.expire(_ABANDONED_SECONDS)  # noqa: SLF001 - its own
+            store.room = Room(path, limits)
+            store._reserve.ensure()  # noqa: SLF001 - its own
+            store.expire_uploads(_ABANDONED_SECONDS)
         except OSError as error:
             store.close()
             raise store_error(path, error) from error
@@ -89,18 +111,56 @@ class DirectorySite(DirectoryStore):
         """Forget an upload."""
         return self._uploads.cancel(name, upload)
 
+    def expire_uploads(self, older_than_seconds: float) -> int:
+        """Remove uploads that nobody has added to for so long; return how many."""
+        return self._uploads.expire(older_than_seconds)
+
+    def open_uploads(self) -> tuple[int, int]:
+        """Return how many uploads are not finished, and how many bytes they have."""
+        return self._uploads.open_uploads()
+
+    def _take(self, count: int) -> None:
+        self.room.take(count)
+
+    def check_room(self, count: int) -> None:
+        """Look whether there is room for so many bytes.
+
+        Raises:
+            RoomError: There is none.
+        """
+        self.room.check(count)
+
     # --- names ----------------------------------------------------------------------------------------------------
+
+    def touch(self, name: str, digest: Digest) -> bool:
+        """Let a blob outlast the next collection: somebody who pushes is told that it need not be sent."""
+        try:
+            return names_changes.touch_member(self._names, name, digest, time.time() - _TOUCH_SECONDS)
+        except PackhorseError as error:
+            # It is there; all that may come of it is a push that must be tried again.
+            _log.warning("cannot write down that %s was asked for: %s", digest, error)
+            return True
 
     def mount(self, name: str, digest: Digest, source: str) -> Descriptor | None:
         """Let a repository have another one's blob."""
         descriptor = self.blob(source, digest)
         if descriptor is None or not self.exists(descriptor):
             return None
-        names_changes.add_blob(self._names, name, descriptor, lambda: None)
+
+        def look() -> None:
+            # A collection may have come between the look above and the lock.
+            if self.blob(source, digest) is None or not self.exists(descriptor):
+                raise MissingPartError(digest)
+
+        try:
+            names_changes.add_blob(self._names, name, descriptor, look)
+        except MissingPartError:
+            return None
         return descriptor
 
     def put_manifest(self, name: str, entry: ManifestEntry, content: bytes) -> None:
         """Keep a manifest."""
+        self.room.take(len(content))
 
         def place() -> None:
             if not self.exists(entry.descriptor):
@@ -110,20 +170,30 @@ class DirectorySite(DirectoryStore):
 
     def delete_tag(self, name: str, tag: str) -> bool:
         """Take a tag away."""
-        return names_changes.delete_tag(self._names, name, tag)
+        return self._delete(lambda: names_changes.delete_tag(self._names, name, tag))
 
     def delete_manifest(self, name: str, digest: Digest) -> bool:
         """Take a manifest and its tags away."""
-        return names_changes.delete_member(self._names, name, digest, manifest=True)
+        return self._delete(lambda: names_changes.delete_member(self._names, name, digest, manifest=True))
 
     def delete_blob(self, name: str, digest: Digest) -> bool:
         """Take a blob away."""
-        return names_changes.delete_member(self._names, name, digest, manifest=False)
+        return self._delete(lambda: names_changes.delete_member(self._names, name, digest, manifest=False))
+
+    def _delete(self, change: Callable[[], bool]) -> bool:
+        try:
+            return change()
+        except FullError:
+            # Even to take something away the database writes first.
+            with self._reserve.given_up():
+                return change()
 
     def _write(self, change: Callable[[], None]) -> None:
         try:
             change()
+        except FullError as error:
+            raise RoomError(f"the disk under the store {self.path} is full") from error
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno in _FULL:
                 raise RoomError(f"the disk under the store {self.path} is full") from error
             raise store_error(self.path, error) from error

@@ -12,7 +12,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -31,18 +31,19 @@ from packhorse.oci.referrer import describe
 from packhorse.store.extents import ExtentStream, FileExtent
 from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
+from packhorse.store.names_changes import set_pins
 from packhorse.store.names_database import Membership, NamesDatabase
 
-__all__ = ["DirectoryStore", "blob_name", "is_store", "make_folder", "store_error", "write_whole"]
+__all__ = ["DATABASE", "DirectoryStore", "blob_name", "is_store", "make_folder", "store_error", "write_whole"]
 
-_DATABASE = "packhorse.db"
+DATABASE = "packhorse.db"
 _INCOMING = "incoming"
 """Where content is written until it is whole."""
 
 
 def is_store(path: Path) -> bool:
     """Whether a folder is a store."""
-    return (path / _DATABASE).is_file()
+    return (path / DATABASE).is_file()
 
 
 def _may_become_store(path: Path) -> bool:
@@ -85,10 +86,10 @@ class DirectoryStore:
             for folder in (_INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
                 make_folder(path / folder)
             remove_abandoned(path / _INCOMING)
-            write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
+            _write_marker(path)
         except OSError as error:
             raise store_error(path, error) from error
-        return cls(path, NamesDatabase(path / _DATABASE))
+        return cls(path, NamesDatabase(path / DATABASE))
 
     @classmethod
     def open_existing(cls, path: Path) -> Self:
@@ -98,9 +99,9 @@ class DirectoryStore:
             ConfigError: There is no store, or it is from a newer version.
         """
         if not is_store(path):
-            message = f"{path} is no store: it has no {_DATABASE}"
+            message = f"{path} is no store: it has no {DATABASE}"
             raise ConfigError(message, hint="make one with: packhorse load BUNDLE --store DIR")
-        return cls(path, NamesDatabase(path / _DATABASE, read_only=True))
+        return cls(path, NamesDatabase(path / DATABASE, read_only=True))
 
     def close(self) -> None:
         """Close the database and the files."""
@@ -143,9 +144,13 @@ class DirectoryStore:
             IntegrityError: The source's bytes are not those of the descriptor.
             PackhorseError: The store cannot be written.
         """
-        if self.exists(descriptor):
-            return
         final = self.path / blob_name(descriptor.digest)
+        if self.exists(descriptor):
+            # It counts as new, so that a collection of garbage leaves it until it has its name.
+            with suppress(OSError):
+                os.utime(final)
+            if self.exists(descriptor):
+                return
         try:
             with unfinished_file(self.path / _INCOMING) as (temporary, fd):
                 with source.open(descriptor) as stream:
@@ -202,7 +207,8 @@ class DirectoryStore:
             ConfigError: The name is no reference.
             IntegrityError: Something below the manifest is not in the store.
         """
-        self._names.set_name(Reference.parse(name), descriptor, self._membership(descriptor))
+        members = self._membership(descriptor)
+        self._names.set_name(Reference.parse(name), descriptor, members, lambda: self._check_there(members))
 
     def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, *, tag: str = "") -> None:
         """List a manifest in the store as a referrer of ``subject`` in a repository.
@@ -217,10 +223,14 @@ class DirectoryStore:
             IntegrityError: Something below the referrer is not in the store.
         """
         members = self._membership(referrer)
-        node = graph.walk([referrer], self._read_manifest).nodes[0]
-        self._names.add_referrer(repository, subject, describe(node), members)
+
+        def check() -> None:
+            self._check_there(members)
+
+        node = graph.walk([referrer], self.read_manifest).nodes[0]
+        self._names.add_referrer(repository, subject, describe(node), members, check)
         if tag:
-            self._names.set_name(Reference.parse(f"{repository}:{tag}"), referrer.plain(), members)
+            self._names.set_name(Reference.parse(f"{repository}:{tag}"), referrer.plain(), members, check)
 
     def add_bundle(self, root: Descriptor) -> None:
         """Keep a bundle's root, which everything in the bundle hangs on.
@@ -228,12 +238,37 @@ class DirectoryStore:
         Raises:
             IntegrityError: Something below the root is not in the store.
         """
-        self._membership(root)
-        self._names.add_bundle(root)
+        members = self._membership(root)
+        self._names.add_bundle(root, lambda: self._check_there(members))
 
     def bundles(self) -> list[Descriptor]:
         """Return the roots of the bundles that were loaded."""
         return self._names.bundles()
+
+    def dated_bundles(self) -> list[tuple[Descriptor, float]]:
+        """Return the roots of the bundles that were loaded, each with when that was last, in seconds since 1970."""
+        return self._names.dated_bundles()
+
+    def all_members(self) -> frozenset[str]:
+        """Return the digests of all content that some repository has."""
+        return self._names.all_members()
+
+    def extent_of(self, name: str) -> tuple[int, int]:
+        """Return how many manifests a repository has, and how many bytes in all."""
+        return self._names.extent_of(name)
+
+    def pins(self) -> list[tuple[str, Digest, str]]:
+        """Return who pins what by which name, sorted: content that no collection of garbage takes."""
+        return self._names.pins()
+
+    def set_pins(self, owner: str, pins: Mapping[Digest, str]) -> None:
+        """Pin content on behalf of somebody, and nothing else for them.
+
+        Args:
+            owner: Who uses it: ``release/shop``.
+            pins: What must stay, and by which name they use it; with none, all of theirs are gone.
+        """
+        set_pins(self._names, owner, pins)
 
     def images(self) -> Iterator[tuple[Reference, Descriptor]]:
         """Yield all names with what they stand for."""
@@ -261,14 +296,34 @@ class DirectoryStore:
         except OSError as error:
             raise store_error(self.path, error) from error
 
+    def closure(self, roots: Sequence[Descriptor]) -> frozenset[Digest]:
+        """Return everything that some manifests lead to, themselves included.
+
+        Raises:
+            IntegrityError: A manifest below them is not there, or damaged.
+        """
+        found = graph.walk(roots, self.read_manifest)
+        return frozenset([*(node.descriptor.digest for node in found.nodes), *(blob.digest for blob in found.blobs)])
+
+    def forget_removed(self) -> None:
+        """Let go of the files that were removed from the store, whose room is free only then."""
+        self._files.forget_removed()
+
     def _membership(self, descriptor: Descriptor) -> Membership:
-        found = graph.walk([descriptor], self._read_manifest)
+        found = graph.walk([descriptor], self.read_manifest)
         missing = [blob.digest for blob in found.blobs if not self.exists(blob)]
         if missing:
             message = f"the store {self.path} lacks {len(missing)} blobs below {descriptor.digest}: {missing[0]}"
             raise IntegrityError(message)
         self._make_durable([*(node.descriptor.digest for node in found.nodes), *(blob.digest for blob in found.blobs)])
         return Membership(tuple(node.descriptor for node in found.nodes), found.blobs)
+
+    def _check_there(self, members: Membership) -> None:
+        """Look again, under the lock of the names, whether everything is there."""
+        gone = [each.digest for each in (*members.manifests, *members.blobs) if not self.exists(each)]
+        if gone:
+            message = f"{len(gone)} blobs were collected from the store {self.path} meanwhile: {gone[0]}"
+            raise IntegrityError(message, hint="run it again: they are copied once more")
 
     def _make_durable(self, digests: Sequence[Digest]) -> None:
         """Make sure that no name outlasts its content: whoever put it here may have been killed before the sync."""
@@ -280,7 +335,12 @@ class DirectoryStore:
             raise store_error(self.path, error) from error
         self._durable.update(unsure)
 
-    def _read_manifest(self, descriptor: Descriptor) -> bytes:
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        """Return the bytes of a manifest, verified.
+
+        Raises:
+            IntegrityError: The store does not have it, or other bytes in its place.
+        """
         return graph.read_verified(self, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
 
     # --- What a registry asks -------------------------------------------------------------------------------------
@@ -322,6 +382,15 @@ class DirectoryStore:
         """Return what refers to a manifest within a repository, sorted by digest."""
         registry, _, path = name.partition("/")
         return self._names.referrers(registry, path, subject)
+
+
+def _write_marker(path: Path) -> None:
+    content = canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION})
+    # A full disk is no reason not to open a store that is there.
+    with suppress(OSError):
+        if (path / "oci-layout").read_bytes() == content:
+            return
+    write_whole(path, "oci-layout", content)
 
 
 def blob_name(digest: Digest) -> str:

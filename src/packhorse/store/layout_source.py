@@ -69,6 +69,13 @@ class FolderFiles:
                 self._files.popitem(last=False)
             return extent
 
+    def forget_removed(self) -> None:
+        """Forget the files that have no name any more, so that the system frees their room."""
+        with self._lock:
+            for name, extent in list(self._files.items()):
+                if not os.fstat(extent.fd).st_nlink:
+                    del self._files[name]
+
     def close(self) -> None:
         """Forget all files; each is closed when its last extent is gone."""
         with self._lock:

@@ -1,13 +1,21 @@
 """What pushes and deletions change in the names of a store: each function is one transaction."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from sqlite3 import Connection
 
 import msgspec
 
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, canonical_json
-from packhorse.store.names_database import Membership, NamesDatabase, add_members, repository_id
+from packhorse.store.names_database import (
+    Membership,
+    NamesDatabase,
+    add_members,
+    find_repository,
+    repository_id,
+    write_names,
+)
 from packhorse.store.refusals import ConditionError, MissingPartError
 
 __all__ = [
@@ -18,9 +26,9 @@ __all__ = [
     "check_expectation",
     "delete_member",
     "delete_tag",
+    "set_pins",
+    "touch_member",
 ]
-
-_FIND_REPOSITORY = "SELECT id FROM repositories WHERE path = ? AND registry = ?"
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -82,11 +90,7 @@ def add_manifest(database: NamesDatabase, name: str, entry: ManifestEntry, place
             _check_expected(connection, repository, entry.tags[0], entry.expected)
         place()
         add_members(connection, repository, Membership((entry.descriptor.plain(),)))
-        content = canonical_json(entry.descriptor)
-        connection.executemany(
-            "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)",
-            [(repository, tag, content, entry.descriptor.digest) for tag in entry.tags],
-        )
+        write_names(connection, repository, entry.tags, entry.descriptor)
         if entry.subject is not None and entry.referrer is not None:
             connection.execute(
                 "INSERT OR REPLACE INTO referrers VALUES (?, ?, ?, ?)",
@@ -94,14 +98,49 @@ def add_manifest(database: NamesDatabase, name: str, entry: ManifestEntry, place
             )
 
 
+def touch_member(database: NamesDatabase, name: str, digest: Digest, older_than: float) -> bool:
+    """Let a blob count as new again, because somebody who pushes was told that it is there.
+
+    Args:
+        database: The names.
+        name: The repository.
+        digest: The blob.
+        older_than: In seconds since 1970: what is younger stays as it is.
+
+    Returns:
+        Whether the repository has it.
+    """
+    found = database.member_added(name, digest)
+    if found is None or found >= older_than:
+        return found is not None
+    with database.transaction() as connection:
+        touched = connection.execute(
+            "UPDATE members SET added = ? WHERE repository = ? AND digest = ?",
+            (int(time.time()), find_repository(connection, name), digest),
+        )
+        return touched.rowcount > 0
+
+
+def set_pins(database: NamesDatabase, owner: str, pins: Mapping[Digest, str]) -> None:
+    """Pin content on behalf of somebody, and nothing else for them; with nothing to pin, all of theirs are gone.
+
+    Args:
+        database: The names.
+        owner: Who it is that uses it: ``release/shop``.
+        pins: What must stay, and by which name they use it.
+    """
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM pins WHERE owner = ?", (owner,))
+        connection.executemany(
+            "INSERT INTO pins VALUES (?, ?, ?)", [(owner, digest, reference) for digest, reference in pins.items()]
+        )
+
+
 def delete_tag(database: NamesDatabase, name: str, tag: str) -> bool:
     """Take a tag away; False when there is none."""
-    registry, _, path = name.partition("/")
     with database.transaction() as connection:
-        found = connection.execute(
-            f"DELETE FROM names WHERE target = ? AND repository = ({_FIND_REPOSITORY})",  # noqa: S608 - a constant
-            (tag, path, registry),
-        )
+        repository = find_repository(connection, name)
+        found = connection.execute("DELETE FROM names WHERE target = ? AND repository = ?", (tag, repository))
         return found.rowcount > 0
 
 
@@ -117,18 +156,16 @@ def delete_member(database: NamesDatabase, name: str, digest: Digest, *, manifes
     Returns:
         Whether it was there.
     """
-    registry, _, path = name.partition("/")
     with database.transaction() as connection:
-        row = connection.execute(_FIND_REPOSITORY, (path, registry)).fetchone()
-        if row is None:
+        if (repository := find_repository(connection, name)) is None:
             return False
         found = connection.execute(
             "DELETE FROM members WHERE repository = ? AND digest = ? AND is_manifest = ?",
-            (row[0], digest, int(manifest)),
+            (repository, digest, int(manifest)),
         )
         if manifest:
-            connection.execute("DELETE FROM names WHERE repository = ? AND digest = ?", (row[0], digest))
-            connection.execute("DELETE FROM referrers WHERE repository = ? AND digest = ?", (row[0], digest))
+            connection.execute("DELETE FROM names WHERE repository = ? AND digest = ?", (repository, digest))
+            connection.execute("DELETE FROM referrers WHERE repository = ? AND digest = ?", (repository, digest))
         return found.rowcount > 0
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, canonical_json, decode_json
 from packhorse.oci.reference import Reference
 
-__all__ = ["Membership", "NamesDatabase", "add_members", "repository_id"]
+__all__ = ["FullError", "Membership", "NamesDatabase", "add_members", "find_repository", "repository_id", "write_names"]
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _BUSY_SECONDS = 30.0
 # A repository is looked up by its path alone when a client does not say which registry it means, hence the key's order.
 _SCHEMA = """
@@ -27,7 +27,7 @@ CREATE TABLE repositories (
 ) STRICT;
 CREATE TABLE names (
     repository INTEGER NOT NULL REFERENCES repositories, target TEXT NOT NULL, descriptor BLOB NOT NULL,
-    digest TEXT NOT NULL DEFAULT '', PRIMARY KEY (repository, target)
+    digest TEXT NOT NULL DEFAULT '', added INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (repository, target)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE members (
     repository INTEGER NOT NULL REFERENCES repositories, digest TEXT NOT NULL, media_type TEXT NOT NULL,
@@ -39,7 +39,12 @@ CREATE TABLE referrers (
     repository INTEGER NOT NULL REFERENCES repositories, subject TEXT NOT NULL, digest TEXT NOT NULL,
     descriptor BLOB NOT NULL, PRIMARY KEY (repository, subject, digest)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE bundles (digest TEXT PRIMARY KEY, descriptor BLOB NOT NULL) STRICT;
+CREATE TABLE bundles (
+    digest TEXT PRIMARY KEY, descriptor BLOB NOT NULL, added INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE pins (
+    owner TEXT NOT NULL, digest TEXT NOT NULL, reference TEXT NOT NULL, PRIMARY KEY (owner, digest)
+) STRICT, WITHOUT ROWID;
 """
 _FIND_MEMBER = """
 SELECT media_type, digest, size FROM members JOIN repositories ON repository = id
@@ -52,6 +57,10 @@ class Membership(msgspec.Struct, frozen=True):
 
     manifests: tuple[Descriptor, ...]
     blobs: tuple[Descriptor, ...] = ()
+
+
+class FullError(PackhorseError):
+    """There is no room for a change."""
 
 
 class NamesDatabase:
@@ -112,6 +121,38 @@ class NamesDatabase:
         media_type, found, size = rows[0]
         return Descriptor(media_type=media_type, digest=Digest(found), size=size)
 
+    def member_added(self, name: str, digest: Digest) -> int | None:
+        """Return when a repository got content, in seconds since 1970; None when it does not have it."""
+        registry, _, path = name.partition("/")
+        rows = self._rows(
+            "SELECT added FROM members JOIN repositories ON repository = id"
+            " WHERE path = ? AND registry = ? AND digest = ?",
+            path,
+            registry,
+            digest,
+        )
+        return int(rows[0][0]) if rows else None
+
+    def all_members(self) -> frozenset[str]:
+        """Return the digests of all content that some repository has."""
+        return frozenset(digest for (digest,) in self._rows("SELECT DISTINCT digest FROM members"))
+
+    def extent_of(self, name: str) -> tuple[int, int]:
+        """Return how many manifests a repository has, and how many bytes in all."""
+        registry, _, path = name.partition("/")
+        rows = self._rows(
+            "SELECT total(is_manifest), total(size) FROM members JOIN repositories ON repository = id"
+            " WHERE path = ? AND registry = ?",
+            path,
+            registry,
+        )
+        return int(rows[0][0]), int(rows[0][1])
+
+    def pins(self) -> list[tuple[str, Digest, str]]:
+        """Return who pins what by which name, sorted."""
+        rows = self._rows("SELECT owner, digest, reference FROM pins ORDER BY owner, reference, digest")
+        return [(owner, Digest(digest), reference) for owner, digest, reference in rows]
+
     def repositories_with(self, digest: Digest) -> list[str]:
         """Return the full names of the repositories that have a manifest."""
         rows = self._rows(
@@ -140,26 +181,41 @@ class NamesDatabase:
         )
         return [(_reference(registry, path, target), self._decode(content)) for registry, path, target, content in rows]
 
+    def dated_bundles(self) -> list[tuple[Descriptor, float]]:
+        """Return the roots of the bundles that were loaded, each with when that was last, in seconds since 1970."""
+        rows = self._rows("SELECT descriptor, added FROM bundles ORDER BY rowid")
+        return [(self._decode(content), added) for content, added in rows]
+
     def bundles(self) -> list[Descriptor]:
         """Return the roots of the bundles that were loaded, in the order of their first loading."""
         return [self._decode(content) for (content,) in self._rows("SELECT descriptor FROM bundles ORDER BY rowid")]
 
-    def set_name(self, reference: Reference, descriptor: Descriptor, members: Membership) -> None:
-        """Make a name stand for a manifest, whose parts its repository has from now on."""
-        content = canonical_json(descriptor)
+    def set_name(
+        self, reference: Reference, descriptor: Descriptor, members: Membership, check: Callable[[], None]
+    ) -> None:
+        """Make a name stand for a manifest, whose parts its repository has from now on.
+
+        Args:
+            reference: The name.
+            descriptor: The manifest.
+            members: The manifest and its parts.
+            check: Raises when one of them is not there; called while nobody else can write, so that no collection of
+                garbage comes between the look and the name.
+        """
         with self.transaction() as connection:
+            check()
             repository = repository_id(connection, reference.registry, reference.repository)
             add_members(connection, repository, members)
             if target := reference.tag or reference.digest:
-                connection.execute(
-                    "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)",
-                    (repository, target, content, descriptor.digest),
-                )
+                write_names(connection, repository, [target], descriptor)
 
-    def add_referrer(self, name: str, subject: Digest, referrer: Descriptor, members: Membership) -> None:
+    def add_referrer(
+        self, name: str, subject: Digest, referrer: Descriptor, members: Membership, check: Callable[[], None]
+    ) -> None:
         """List a manifest as a referrer of ``subject`` in the repository ``name``, which has its parts from now on."""
         registry, _, path = name.partition("/")
         with self.transaction() as connection:
+            check()
             repository = repository_id(connection, registry, path)
             add_members(connection, repository, members)
             connection.execute(
@@ -167,10 +223,14 @@ class NamesDatabase:
                 (repository, subject, referrer.digest, canonical_json(referrer)),
             )
 
-    def add_bundle(self, root: Descriptor) -> None:
-        """Keep the root of a bundle."""
+    def add_bundle(self, root: Descriptor, check: Callable[[], None]) -> None:
+        """Keep the root of a bundle; ``check`` as for :meth:`set_name`."""
         with self.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (root.digest, canonical_json(root)))
+            check()
+            connection.execute(
+                "INSERT INTO bundles VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET added = excluded.added",
+                (root.digest, canonical_json(root), int(time.time())),
+            )
 
     def close(self) -> None:
         """Close the database."""
@@ -195,8 +255,10 @@ class NamesDatabase:
                 if version == 0:
                     for statement in _SCHEMA.split(";\n"):
                         connection.execute(statement)
-                elif version == 1:
+                if version == 1:
                     _migrate_from_1(connection)
+                if version in {1, 2}:
+                    _migrate_from_2(connection)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def _rows(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
@@ -213,10 +275,22 @@ class NamesDatabase:
             writer.execute("BEGIN IMMEDIATE")
             try:
                 yield writer
+                writer.execute("COMMIT")
             except BaseException:
-                writer.execute("ROLLBACK")
+                # A full disk may have ended it already; and it may be what COMMIT failed at.
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
                 raise
-            writer.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read the names as they are at one instant."""
+        with self._read_lock, self._translated():
+            self._reader.execute("BEGIN")
+            try:
+                yield self._reader
+            finally:
+                self._reader.execute("ROLLBACK")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -224,6 +298,8 @@ class NamesDatabase:
             yield
         except sqlite3.OperationalError as error:
             message = f"the store's database {self._where} cannot be used: {error}"
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise FullError(message, hint="free some room on its disk") from error
             raise PackhorseError(message, hint="is the folder writable, and does the disk have room?") from error
         except sqlite3.DatabaseError as error:
             message = f"the store's database {self._where} is damaged: {error}"
@@ -257,6 +333,35 @@ def _migrate_from_1(connection: sqlite3.Connection) -> None:
         connection.execute(
             "UPDATE names SET digest = ? WHERE repository = ? AND target = ?", (digest, repository, target)
         )
+
+
+def _migrate_from_2(connection: sqlite3.Connection) -> None:
+    for table in ("names", "bundles"):
+        # What was there before ages from now on.
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN added INTEGER NOT NULL DEFAULT 0")
+        connection.execute(f"UPDATE {table} SET added = ?", (int(time.time()),))  # noqa: S608 - one of two constants
+    connection.execute(
+        "CREATE TABLE pins (owner TEXT NOT NULL, digest TEXT NOT NULL, reference TEXT NOT NULL,"
+        " PRIMARY KEY (owner, digest)) STRICT, WITHOUT ROWID"
+    )
+
+
+def write_names(
+    connection: sqlite3.Connection, repository: int, targets: Iterable[str], descriptor: Descriptor
+) -> None:
+    """Make tags, or a digest that is a name, stand for a manifest."""
+    content, now = canonical_json(descriptor), int(time.time())
+    connection.executemany(
+        "INSERT OR REPLACE INTO names (repository, target, descriptor, digest, added) VALUES (?, ?, ?, ?, ?)",
+        [(repository, target, content, descriptor.digest, now) for target in targets],
+    )
+
+
+def find_repository(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return the key of a repository by its full name; None where there is none."""
+    registry, _, path = name.partition("/")
+    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", (path, registry)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def repository_id(connection: sqlite3.Connection, registry: str, path: str) -> int:

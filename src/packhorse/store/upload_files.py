@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packhorse.base.units import MIB
 from packhorse.oci.digest import Digest
@@ -39,12 +39,12 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class UploadSink:
     """Takes the bytes of one request into an upload. Used by one thread at a time, and closed whatever happens."""
 
-    def __init__(self, fd: int, received: int, hasher: "_Hash | None", keep: Callable[[int, "_Hash"], None]) -> None:
+    def __init__(self, fd: int, received: int, hasher: "_Hash | None", on: "_Surroundings") -> None:
         self._fd = fd
         self.received = received
         """How many bytes the upload has."""
         self._hasher = hasher
-        self._keep = keep
+        self._on = on
 
     def write(self, blocks: Sequence[bytes]) -> None:
         """Add bytes at the end.
@@ -54,6 +54,7 @@ class UploadSink:
             OSError: They can't be written.
         """
         begun = self.received
+        self._on.take(sum(map(len, blocks)))
         try:
             self._write(blocks)
         except OSError as error:
@@ -82,15 +83,31 @@ class UploadSink:
             return
         fd, self._fd = self._fd, -1
         if self._hasher is not None:
-            self._keep(self.received, self._hasher)
+            self._on.keep(self.received, self._hasher)
         os.close(fd)
+
+
+class _Surroundings(NamedTuple):
+    """What a sink asks of its store."""
+
+    take: Callable[[int], None]
+    """Raises when there is no room for so many bytes more."""
+    keep: "Callable[[int, _Hash], None]"
+    """Remembers what so many bytes hash to."""
 
 
 class UploadFiles:
     """The folder of uploads of one store; threads and processes may share it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, take: Callable[[int], None]) -> None:
+        """Make it.
+
+        Args:
+            folder: Where it is.
+            take: Called before so many bytes are written; raises RoomError when there is no room.
+        """
         self._folder = folder
+        self._take = take
         self._hashers: OrderedDict[str, tuple[int, _Hash]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -139,7 +156,8 @@ class UploadFiles:
         except BaseException:
             os.close(fd)
             raise
-        return UploadSink(fd, size, hasher, lambda received, known: self._remember(upload, received, known))
+        on = _Surroundings(self._take, lambda received, known: self._remember(upload, received, known))
+        return UploadSink(fd, size, hasher, on)
 
     @contextmanager
     def complete(self, repository: str, upload: str, digest: Digest) -> Iterator[tuple[Path, int] | None]:
@@ -193,10 +211,31 @@ class UploadFiles:
         oldest = time.time() - older_than_seconds
         for path in self._folder.iterdir():
             with suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
-                    removed += 1
+                removed += self._expire(path, oldest)
         return removed
+
+    def open_uploads(self) -> tuple[int, int]:
+        """Return how many uploads are not finished, and how many bytes they have."""
+        sizes = []
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):
+                sizes.append(path.stat().st_size)
+        return len(sizes), sum(sizes)
+
+    @staticmethod
+    def _expire(path: Path, oldest: float) -> bool:
+        if path.stat().st_mtime >= oldest:
+            return False
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            # Whoever sends to it just now holds the lock, whatever the clock says.
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_mtime >= oldest:
+                return False
+            path.unlink()
+        finally:
+            os.close(fd)
+        return True
 
     def _path(self, repository: str, upload: str) -> Path:
         # An upload belongs to one repository: whoever may write to another one must not reach it.

@@ -499,7 +499,9 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path, upst
     store.close()
     database = sqlite3.connect(tmp_path / "store" / "packhorse.db")
     database.executescript(
-        "ALTER TABLE names DROP COLUMN digest; ALTER TABLE members DROP COLUMN added; PRAGMA user_version = 1;"
+        "ALTER TABLE names DROP COLUMN digest; ALTER TABLE names DROP COLUMN added;"
+        "ALTER TABLE members DROP COLUMN added; ALTER TABLE bundles DROP COLUMN added; DROP TABLE pins;"
+        "PRAGMA user_version = 1;"
     )
     database.close()
     reader = DirectoryStore.open_existing(tmp_path / "store")
@@ -509,7 +511,8 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path, upst
     assert store.resolve(f"{REDIS}:7").digest == image.digest
     store.close()
     database = sqlite3.connect(tmp_path / "store" / "packhorse.db")
-    assert database.execute("PRAGMA user_version").fetchone() == (2,)
-    assert database.execute("SELECT digest FROM names").fetchall() == [(image.digest,)]
+    assert database.execute("PRAGMA user_version").fetchone() == (3,)
+    assert database.execute("SELECT digest FROM names WHERE added > 0").fetchall() == [(image.digest,)]
+    assert database.execute("SELECT * FROM pins").fetchall() == []
     assert set(database.execute("SELECT added FROM members").fetchall()) == {(0,)}
     database.close()
