@@ -17,6 +17,7 @@ from packhorse.registry.api import Teller
 from packhorse.registry.graph_catalog import GraphCatalog
 from packhorse.registry.listener import Address, Settings, TimeLimits, TlsFiles, listening
 from packhorse.registry.ports import Catalog
+from packhorse.registry.watching import Watched
 from tests.support.packages import Upstream, materials, sample
 
 
@@ -47,10 +48,23 @@ class Server:
         finally:
             connection.close()
 
+    def put(self, path: str, content: bytes, media_type: str) -> int:
+        """Send something, and return the status of the answer."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        try:
+            connection.request("PUT", path, body=content, headers={"Content-Type": media_type})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
 
 @contextmanager
 def running(
-    catalog: Catalog, tls: TlsFiles | None = None, limits: TimeLimits | None = None, tell: Teller | None = None
+    catalog: Catalog,
+    tls: TlsFiles | None = None,
+    limits: TimeLimits | None = None,
+    tell: Teller | None = None,
+    watched: Watched | None = None,
 ) -> Iterator[Server]:
     """Serve a catalogue from a thread with its own event loop."""
     loop = asyncio.new_event_loop()
@@ -59,7 +73,8 @@ def running(
     stop = asyncio.Event()
 
     async def main() -> None:
-        async with listening(catalog, Address("127.0.0.1", 0), Settings(tls, limits or TimeLimits(), tell)) as listener:
+        settings = Settings(tls, limits or TimeLimits(), tell, watched or Watched())
+        async with listening(catalog, Address("127.0.0.1", 0), settings) as listener:
             started.append(Server(listener.url, listener.address.host, listener.address.port))
             ready.set()
             await stop.wait()

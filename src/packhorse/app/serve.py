@@ -16,6 +16,7 @@ from packhorse.registry.listener import Address, Listener, Settings, TlsFiles, r
 from packhorse.registry.ports import Catalog, ImageSource
 from packhorse.registry.site_union import SiteUnion
 from packhorse.registry.union_catalog import UnionCatalog
+from packhorse.registry.watching import Watched
 from packhorse.store.directory_site import DirectorySite
 from packhorse.store.directory_store import DirectoryStore, is_store
 from packhorse.store.layout_source import LayoutSource
@@ -75,7 +76,8 @@ def serve(sources: Sources, address: Address, tls: TlsFiles | None, ready: Calla
         catalog, catalogs = open_sources(sources, opened)
         conflicts = find_conflicts(catalogs)
         takes_pushes = sources.push_to is not None
-        settings = Settings(tls=tls, tell=known_images(catalogs).tell)
+        known = known_images(catalogs)
+        settings = Settings(tls=tls, tell=known.tell, watched=_watched(sources, catalogs, conflicts, known))
         run(
             catalog,
             address,
@@ -127,6 +129,19 @@ def open_catalogs(sources: Sequence[str], opened: ExitStack) -> list[Catalog]:
         else:
             catalogs.append(GraphCatalog(opened.enter_context(Bundle.open_file(path))))
     return catalogs
+
+
+def _watched(
+    sources: Sources, catalogs: Sequence[Catalog], conflicts: Sequence[Conflict], known: KnownImages
+) -> Watched:
+    """Say what those who run the server can see of its sources, which are called as its operator wrote them."""
+    own = None if sources.push_to is None else Path(sources.push_to).resolve()
+    names = iter([text for text in sources.read if Path(text).resolve() != own])
+    called = {
+        str(sources.push_to) if isinstance(catalog, DirectorySite) else next(names): catalog for catalog in catalogs
+    }
+    meter = next((each for each in catalogs if isinstance(each, DirectorySite)), None)
+    return Watched(sources=called, meter=meter, conflicts=lambda: len(conflicts), users=known.users)
 
 
 def known_images(catalogs: Sequence[Catalog]) -> KnownImages:

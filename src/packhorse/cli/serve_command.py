@@ -9,6 +9,7 @@ from packhorse.app.serve import Serving, Sources, serve
 from packhorse.base.errors import UsageError
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.host_address import reachable_url
+from packhorse.cli.serve_log_options import log_format_option
 from packhorse.registry.listener import Address, TlsFiles
 
 __all__ = ["command"]
@@ -28,6 +29,7 @@ __all__ = ["command"]
 @click.option("--listen", default="0.0.0.0:5000", show_default=True, metavar="HOST:PORT", help="Port 0 takes any.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="The server's certificate chain, in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, in PEM.")
+@log_format_option
 @pass_console
 def command(  # noqa: PLR0913 - each is an option
     console: Console,

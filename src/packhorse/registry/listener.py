@@ -6,7 +6,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packhorse.base.errors import ConfigError, NetworkError, UsageError
@@ -14,6 +14,7 @@ from packhorse.registry.aiohttp_server import HttpProcessingError, web
 from packhorse.registry.api import Teller
 from packhorse.registry.ports import Catalog
 from packhorse.registry.server import RegistryServer
+from packhorse.registry.watching import Watched
 
 __all__ = ["Address", "Listener", "Settings", "TimeLimits", "TlsFiles", "listening", "run"]
 
@@ -95,11 +96,13 @@ class Settings:
         tls: Certificate and key; None for plain HTTP.
         limits: How long the server waits.
         tell: Says where a tag or digest of a repository is that is not here.
+        watched: What those who run it can see beside the catalogue.
     """
 
     tls: TlsFiles | None = None
     limits: TimeLimits = _LIMITS
     tell: Teller | None = None
+    watched: Watched = field(default_factory=Watched)
 
 
 _PLAIN = Settings()
@@ -120,6 +123,7 @@ async def listening(catalog: Catalog, address: Address, settings: Settings = _PL
         stall_seconds=limits.stall_seconds,
         connections=lambda: len(server.connections),
         tell=settings.tell,
+        watched=settings.watched,
     )
     server = web.Server(
         registry.handle,

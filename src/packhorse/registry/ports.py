@@ -9,8 +9,9 @@ from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import ContentSource, LocatedSource
 from packhorse.oci.reference import Reference
 from packhorse.store.names_changes import ManifestEntry
+from packhorse.store.usage import Usage
 
-__all__ = ["BlobSink", "Catalog", "ImageSource", "SiteStore"]
+__all__ = ["BlobSink", "Catalog", "Checked", "ImageSource", "SiteStore", "StoreMeter"]
 
 
 class Catalog(ContentSource, LocatedSource, Protocol):
@@ -141,3 +142,27 @@ class SiteStore(Catalog, Protocol):
 
     def delete_blob(self, name: str, digest: Digest) -> bool:
         """Take a blob away from a repository; False when it does not have it."""
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A catalogue that can tell whether it works. May wait for a disk or a network; thread-safe."""
+
+    def check(self) -> None:
+        """Read something and, where pushes are taken, write something that is gone again afterwards.
+
+        Raises:
+            PackhorseError, OSError: It cannot be read or written.
+        """
+
+
+@runtime_checkable
+class StoreMeter(Protocol):
+    """A catalogue that can tell how much it holds. May wait for a disk or a network; thread-safe."""
+
+    def usage(self) -> Usage:
+        """Count what is there.
+
+        Raises:
+            PackhorseError, OSError: It cannot be read.
+        """

@@ -8,19 +8,23 @@
 """
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from packhorse.base.unfinished import sync_folder
+import msgspec
+
+from packhorse.base.unfinished import sync_folder, unfinished_file
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.store import names_changes
-from packhorse.store.directory_store import DirectoryStore, blob_name, make_folder, store_error, write_whole
+from packhorse.store.directory_store import INCOMING, DirectoryStore, blob_name, make_folder, store_error, write_whole
 from packhorse.store.names_changes import ManifestEntry
 from packhorse.store.names_database import NamesDatabase
 from packhorse.store.refusals import RoomError
 from packhorse.store.upload_files import UploadFiles, UploadSink
+from packhorse.store.usage import Usage
 
 __all__ = ["DirectorySite"]
 
@@ -88,6 +92,20 @@ class DirectorySite(DirectoryStore):
     def cancel_upload(self, name: str, upload: str) -> bool:
         """Forget an upload."""
         return self._uploads.cancel(name, upload)
+
+    # --- how it is ------------------------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """Count what is there, uploads that are not finished too."""
+        uploads, size = self._uploads.usage()
+        return msgspec.structs.replace(super().usage(), uploads=uploads, upload_bytes=size)
+
+    def check(self) -> None:
+        """Look whether the store can be read, and be written: a small file is made, and is gone again."""
+        super().check()
+        with unfinished_file(self.path / INCOMING) as (_, fd):
+            os.write(fd, b"x")
+            os.fsync(fd)
 
     # --- names ----------------------------------------------------------------------------------------------------
 

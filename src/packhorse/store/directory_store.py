@@ -12,6 +12,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,11 +33,12 @@ from packhorse.store.extents import ExtentStream, FileExtent
 from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
 from packhorse.store.names_database import Membership, NamesDatabase
+from packhorse.store.usage import Usage
 
-__all__ = ["DirectoryStore", "blob_name", "is_store", "make_folder", "store_error", "write_whole"]
+__all__ = ["INCOMING", "DirectoryStore", "blob_name", "is_store", "make_folder", "store_error", "write_whole"]
 
 _DATABASE = "packhorse.db"
-_INCOMING = "incoming"
+INCOMING = "incoming"
 """Where content is written until it is whole."""
 
 
@@ -49,7 +51,7 @@ def _may_become_store(path: Path) -> bool:
     """Whether a folder is empty, a store, or one that somebody else is making or was killed while making."""
     names = {entry.name for entry in path.iterdir()}
     # A store in the making has this folder first; without it, blobs and oci-layout are somebody's OCI layout.
-    begun = _INCOMING in names and names <= {_INCOMING, "blobs", "oci-layout"}
+    begun = INCOMING in names and names <= {INCOMING, "blobs", "oci-layout"}
     return not names or begun or is_store(path)
 
 
@@ -82,9 +84,9 @@ class DirectoryStore:
             if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
-            for folder in (_INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
+            for folder in (INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
                 make_folder(path / folder)
-            remove_abandoned(path / _INCOMING)
+            remove_abandoned(path / INCOMING)
             write_whole(path, "oci-layout", canonical_json({"imageLayoutVersion": media_types.OCI_LAYOUT_VERSION}))
         except OSError as error:
             raise store_error(path, error) from error
@@ -147,7 +149,7 @@ class DirectoryStore:
             return
         final = self.path / blob_name(descriptor.digest)
         try:
-            with unfinished_file(self.path / _INCOMING) as (temporary, fd):
+            with unfinished_file(self.path / INCOMING) as (temporary, fd):
                 with source.open(descriptor) as stream:
                     self._receive(descriptor, stream, fd)
                 temporary.rename(final)
@@ -283,6 +285,26 @@ class DirectoryStore:
     def _read_manifest(self, descriptor: Descriptor) -> bytes:
         return graph.read_verified(self, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
 
+    # --- How it is ------------------------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """Count what is there.
+
+        Raises:
+            PackhorseError, OSError: It cannot be read.
+        """
+        return msgspec.structs.replace(self._names.usage(), free_bytes=shutil.disk_usage(self.path).free)
+
+    def check(self) -> None:
+        """Look whether names and content can be read.
+
+        Raises:
+            PackhorseError, OSError: They cannot.
+        """
+        self._names.registries("")
+        with os.scandir(self.path / "blobs" / "sha256") as entries:
+            next(entries, None)
+
     # --- What a registry asks -------------------------------------------------------------------------------------
 
     @property
@@ -337,7 +359,7 @@ def _write_all(fd: int, content: memoryview) -> None:
 def write_whole(folder: Path, name: str, content: bytes) -> None:
     """Write a small file of a store so that it is seen whole or not at all, and lasts."""
     final = folder / name
-    with unfinished_file(folder / _INCOMING) as (temporary, fd):
+    with unfinished_file(folder / INCOMING) as (temporary, fd):
         _write_all(fd, memoryview(content))
         os.fsync(fd)
         temporary.rename(final)
