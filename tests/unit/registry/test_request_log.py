@@ -17,8 +17,10 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> py
 
 
 def event(log: pytest.LogCaptureFixture) -> dict[str, object]:
-    (record,) = [record for record in log.records if record.name == "packhorse.registry.access"]
-    found: dict[str, object] = record.__dict__["event"]
+    """The one request without a blob: the end of what an earlier test has streamed may be logged late."""
+    events = [record.__dict__["event"] for record in log.records if record.name == "packhorse.registry.access"]
+    found: dict[str, object]
+    (found,) = [each for each in events if each["operation"] != "blob"]
     return found
 
 
@@ -76,4 +78,4 @@ def test_no_secret_is_logged(served: Served, log: pytest.LogCaptureFixture) -> N
 def test_a_path_cannot_begin_a_line_of_the_log(served: Served, log: pytest.LogCaptureFixture) -> None:
     served.ask("/v2/x%0aERROR%20forged/manifests/1")
     assert event(log)["path"] == "/v2/x%0AERROR%20forged/manifests/1"
-    assert "\n" not in log.records[-1].getMessage()
+    assert all("\n" not in record.getMessage() for record in log.records)
