@@ -16,6 +16,7 @@ __all__ = ["main"]
 _NEEDS = {
     "/usr/include/stdlib.h": "libc6-dev",
     "cc": "gcc",
+    "buildah": "buildah",
     "conntrack": "conntrack",
     "curl": "curl",
     "docker-registry": "docker-registry",
@@ -25,6 +26,7 @@ _NEEDS = {
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "podman": "podman",
     "runc": "runc",
     "skopeo": "skopeo",
     "strace": "strace",

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.peers.table import DEBIAN, GO_PROGRAMS, GoProgram
+from bench.peers.table import DEBIAN, GO_PROGRAMS, STORY_PROGRAMS, GoProgram
 from e2e.cluster.errors import BedError
 from e2e.cluster.toolchain import find_go
 
@@ -19,12 +19,12 @@ _MODULES = Path(__file__).with_name("modules")
 
 
 def ensure_go_program(name: str) -> Path:
-    """Return a program of :data:`GO_PROGRAMS`, built once into the tree's cache.
+    """Return a program of :data:`GO_PROGRAMS` or :data:`STORY_PROGRAMS`, built once into the tree's cache.
 
     Raises:
         BenchError: There is no Go toolchain and none could be installed, or the program does not build.
     """
-    program = GO_PROGRAMS[name]
+    program = {**GO_PROGRAMS, **STORY_PROGRAMS}[name]
     # The version is in the name, so that a new pin builds anew.
     final = _BIN / f"{name}-{program.version}"
     if not final.exists():
@@ -54,7 +54,7 @@ def _build(program: GoProgram, draft: Path) -> None:
     if program.module:
         # go.mod and go.sum are copied because `go build` may not write into the tree.
         shutil.copytree(_MODULES / program.name, draft / "module")
-        command = [go, "build", "-trimpath", "-o", str(draft / program.name), program.package]
+        command = [go, "build", "-trimpath", "-tags", program.tags, "-o", str(draft / program.name), program.package]
         folder = draft / "module"
     else:
         command = [go, "install", "-trimpath", f"{program.package}@{program.version}"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BY_HAND", "DEBIAN", "GO_PROGRAMS", "GoProgram"]
+__all__ = ["BY_HAND", "DEBIAN", "GO_PROGRAMS", "STORY_PROGRAMS", "GoProgram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class GoProgram:
     version: str
     module: str = ""
     """The module of the package, where ``go install PACKAGE@VERSION`` is refused and a go.mod of ours builds it."""
+    tags: str = ""
+    """Build tags."""
 
 
 GO_PROGRAMS = {
@@ -27,6 +29,21 @@ GO_PROGRAMS = {
         GoProgram("registry", "github.com/distribution/distribution/v3/cmd/registry", "v3.1.2"),
     )
 }
+
+STORY_PROGRAMS = {
+    program.name: program
+    for program in (
+        GoProgram("cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"),
+        GoProgram(
+            "promtool",
+            "github.com/prometheus/prometheus/cmd/promtool",
+            "v0.313.5",
+            module="github.com/prometheus/prometheus",
+            tags="remove_all_sd",
+        ),
+    )
+}
+"""Programs that take part in stories of e2e, and are measured beside nobody."""
 
 DEBIAN = {"skopeo": "skopeo"}
 """Programs by the Debian package that has them; the release of Debian fixes their versions."""

@@ -18,6 +18,7 @@ from packhorse.registry.gate import Gate
 from packhorse.registry.graph_catalog import GraphCatalog
 from packhorse.registry.listener import Address, Settings, TimeLimits, TlsFiles, listening
 from packhorse.registry.ports import Catalog
+from packhorse.registry.watching import Watched
 from tests.support.packages import Upstream, materials, sample
 
 
@@ -53,6 +54,15 @@ class Server:
         finally:
             connection.close()
 
+    def put(self, path: str, content: bytes, media_type: str) -> int:
+        """Send something, and return the status of the answer."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        try:
+            connection.request("PUT", path, body=content, headers={"Content-Type": media_type})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
 
 @contextmanager
 def running(
@@ -61,6 +71,7 @@ def running(
     limits: TimeLimits | None = None,
     tell: Teller | None = None,
     gate: Gate | None = None,
+    watched: Watched | None = None,
 ) -> Iterator[Server]:
     """Serve a catalogue from a thread with its own event loop."""
     loop = asyncio.new_event_loop()
@@ -69,7 +80,7 @@ def running(
     stop = asyncio.Event()
 
     async def main() -> None:
-        settings = Settings(tls, limits or TimeLimits(), tell, gate)
+        settings = Settings(tls, limits or TimeLimits(), tell, gate, watched or Watched())
         async with listening(catalog, Address("127.0.0.1", 0), settings) as listener:
             started.append(Server(listener.url, listener.address.host, listener.address.port))
             ready.set()

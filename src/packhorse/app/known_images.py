@@ -50,6 +50,15 @@ class KnownImages:
                 return f"package {each.package} carries {each.reference} without it: it is of another platform"
         return None
 
+    def users(self, name: str, digest: Digest) -> Sequence[str]:
+        """Return the packages that name a manifest of a repository, or an index that it is carried by, each once."""
+        found = [
+            each.package
+            for each in self._by_name.get(name, ())
+            if digest == each.descriptor.digest or digest in (carried_by(each.descriptor) or ())
+        ]
+        return sorted(set(found))
+
     @cached_property
     def _by_name(self) -> dict[str, list[Known]]:
         found: dict[str, list[Known]] = {}

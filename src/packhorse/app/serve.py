@@ -1,5 +1,6 @@
 """``serve``: answer image pulls straight from bundles, stores and what other tools wrote, and take pushes."""
 
+import importlib
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ import msgspec
 
 from packhorse.app.known_images import Known, KnownImages, known_of_bundle, known_of_store
 from packhorse.app.store_upkeep import StoreSettings, StoreUpkeep
-from packhorse.base.errors import ConfigError, UsageError
+from packhorse.base.errors import ConfigError, PackhorseError, UsageError
 from packhorse.bundle.reader import Bundle
 from packhorse.oci.digest import Digest
 from packhorse.registry.access.guard import Guard, GuardSettings
@@ -18,6 +19,7 @@ from packhorse.registry.listener import Address, Listener, Settings, TlsFiles, r
 from packhorse.registry.ports import Catalog, ImageSource
 from packhorse.registry.site_union import SiteUnion
 from packhorse.registry.union_catalog import UnionCatalog
+from packhorse.registry.watching import Watched
 from packhorse.store.directory_site import DirectorySite
 from packhorse.store.directory_store import DirectoryStore, is_store
 from packhorse.store.layout_source import LayoutSource
@@ -97,7 +99,9 @@ def serve(sources: Sources, address: Address, protection: Protection, ready: Cal
         if protection.guard is not None:
             gate = Guard(protection.guard, catalog)
             opened.callback(gate.close)
-        settings = Settings(tls=protection.tls, tell=known_images(catalogs).tell, gate=gate)
+        known = known_images(catalogs)
+        watched = _watched(sources, catalogs, conflicts, known, protection.tls)
+        settings = Settings(tls=protection.tls, tell=known.tell, gate=gate, watched=watched)
         run(
             catalog,
             address,
@@ -150,6 +154,39 @@ def open_catalogs(sources: Sequence[str], opened: ExitStack) -> list[Catalog]:
         else:
             catalogs.append(GraphCatalog(opened.enter_context(Bundle.open_file(path))))
     return catalogs
+
+
+def _watched(
+    sources: Sources,
+    catalogs: Sequence[Catalog],
+    conflicts: Sequence[Conflict],
+    known: KnownImages,
+    tls: TlsFiles | None,
+) -> Watched:
+    """Say what those who run the server can see of its sources, which are called as its operator wrote them."""
+    own = None if sources.push_to is None else Path(sources.push_to).resolve()
+    names = iter([text for text in sources.read if Path(text).resolve() != own])
+    called = {
+        str(sources.push_to) if isinstance(catalog, DirectorySite) else next(names): catalog for catalog in catalogs
+    }
+    meter = next((each for each in catalogs if isinstance(each, DirectorySite)), None)
+    return Watched(
+        sources=called,
+        meter=meter,
+        conflicts=lambda: len(conflicts),
+        certificate_not_after=None if tls is None else lambda: _not_after(tls),
+        users=known.users,
+    )
+
+
+def _not_after(tls: TlsFiles) -> float | None:
+    """Say when the certificate ends, in seconds since 1970; None where that can't be read."""
+    # What reads certificates takes a while to load, and is asked for only when somebody looks.
+    certificates = importlib.import_module("packhorse.registry.certificates")
+    try:
+        return float(certificates.read_facts(tls.certificate.read_bytes()).not_after.timestamp())
+    except (OSError, PackhorseError):
+        return None
 
 
 def known_images(catalogs: Sequence[Catalog]) -> KnownImages:

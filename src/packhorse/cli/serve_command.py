@@ -11,6 +11,7 @@ from packhorse.app.site_folder import SiteFolder
 from packhorse.base.errors import UsageError
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.host_address import reachable_url
+from packhorse.cli.serve_log_options import log_format_option
 from packhorse.cli.serve_login_options import LoginOptions, login_options
 from packhorse.cli.serve_room_options import RoomOptions, room_options
 from packhorse.registry.listener import Address
@@ -33,6 +34,7 @@ __all__ = ["command"]
 @click.option("--listen", default="0.0.0.0:5000", show_default=True, metavar="HOST:PORT", help="Port 0 takes any.")
 @login_options
 @room_options
+@log_format_option
 @pass_console
 def command(  # noqa: PLR0913 - each is an option
     console: Console,

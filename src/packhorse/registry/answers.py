@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -12,7 +13,18 @@ from packhorse.oci import media_types
 from packhorse.oci.model import Descriptor
 from packhorse.registry.ranges import Span
 
-__all__ = ["Answer", "Code", "Content", "Page", "json_answer", "list_answer", "page_of", "referrers_answer", "refusal"]
+__all__ = [
+    "Answer",
+    "Code",
+    "Content",
+    "Page",
+    "identified",
+    "json_answer",
+    "list_answer",
+    "page_of",
+    "referrers_answer",
+    "refusal",
+]
 
 MAX_PAGE = 10_000
 """The most names, tags or referrers in one answer; the rest is behind its ``Link``."""
@@ -105,6 +117,20 @@ def refusal(code: Code, message: str, status: int | None = None, **headers: str)
     answer = json_answer({"errors": errors}, status=_STATUS[code] if status is None else status)
     answer.headers.update((name.replace("_", "-"), value) for name, value in headers.items())
     return answer
+
+
+def identified(answer: Answer, request_id: str) -> Answer:
+    """Give an error the id of its request in its ``detail``, so that whoever reports it can be helped."""
+    if answer.status < HTTPStatus.BAD_REQUEST or answer.headers.get("Content-Type") != _JSON:
+        return answer
+    body = json.loads(answer.body) if isinstance(answer.body, bytes) and answer.body else None
+    if not isinstance(body, dict) or "errors" not in body:
+        return answer
+    for error in body["errors"]:
+        detail = error.get("detail")
+        if detail is None or isinstance(detail, dict):
+            error["detail"] = {**(detail or {}), "requestId": request_id}
+    return Answer(answer.status, answer.headers, json.dumps(body).encode())
 
 
 def page_of(items: Sequence[str], count: int | None, last: str | None) -> Page:

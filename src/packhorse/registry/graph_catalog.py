@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from packhorse.base.errors import IntegrityError
-from packhorse.oci import graph
+from packhorse.oci import graph, manifest
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Node
 from packhorse.oci.model import Descriptor
@@ -108,6 +108,16 @@ class GraphCatalog:
     def locate(self, descriptor: Descriptor) -> Extent | None:
         """Say where content lies; None when this source does not have it, or has it nowhere in a file."""
         return self.source.locate(descriptor)
+
+    def check(self) -> None:
+        """Read a manifest from where it lies.
+
+        Raises:
+            IntegrityError: It cannot be read, or its bytes are not those that were there at the start.
+        """
+        descriptor = next((node.descriptor for node in self._nodes.values()), None)
+        if descriptor is not None:
+            graph.read_verified(self.source, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
 
     def _repository(self, name: str) -> _Repository | None:
         repository = self._repositories.get(name)

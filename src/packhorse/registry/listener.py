@@ -6,7 +6,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packhorse.base.errors import ConfigError, NetworkError, PackhorseError, UsageError
@@ -15,6 +15,7 @@ from packhorse.registry.api import Teller
 from packhorse.registry.gate import Gate
 from packhorse.registry.ports import Catalog
 from packhorse.registry.server import RegistryServer
+from packhorse.registry.watching import Watched
 
 __all__ = ["Address", "Listener", "Settings", "TimeLimits", "TlsFiles", "listening", "run"]
 
@@ -107,12 +108,14 @@ class Settings:
         limits: How long the server waits.
         tell: Says where a tag or digest of a repository is that is not here.
         gate: Knows who may do what; None where everybody may do everything.
+        watched: What those who run it can see beside the catalogue.
     """
 
     tls: TlsFiles | None = None
     limits: TimeLimits = _LIMITS
     tell: Teller | None = None
     gate: Gate | None = None
+    watched: Watched = field(default_factory=Watched)
 
 
 _PLAIN = Settings()
@@ -134,6 +137,7 @@ async def listening(catalog: Catalog, address: Address, settings: Settings = _PL
         connections=lambda: len(server.connections),
         tell=settings.tell,
         gate=settings.gate,
+        watched=settings.watched,
     )
     server = web.Server(
         registry.handle,

@@ -9,8 +9,18 @@ from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import ContentSource, LocatedSource
 from packhorse.oci.reference import Reference
 from packhorse.store.names_changes import ManifestEntry
+from packhorse.store.usage import Usage
 
-__all__ = ["BlobSink", "Catalog", "ImageSource", "RoomKeeper", "SiteStore", "Touchable"]
+__all__ = [
+    "BlobSink",
+    "Catalog",
+    "Checked",
+    "ImageSource",
+    "RoomKeeper",
+    "SiteStore",
+    "StoreMeter",
+    "Touchable",
+]
 
 
 class Catalog(ContentSource, LocatedSource, Protocol):
@@ -156,6 +166,18 @@ class RoomKeeper(Protocol):
 
 
 @runtime_checkable
+class Checked(Protocol):
+    """A catalogue that can tell whether it works. May wait for a disk or a network; thread-safe."""
+
+    def check(self) -> None:
+        """Read something and, where pushes are taken, write something that is gone again afterwards.
+
+        Raises:
+            PackhorseError, OSError: It cannot be read or written.
+        """
+
+
+@runtime_checkable
 class Touchable(Protocol):
     """A store whose garbage is collected by age, so that what is asked for must be told from what is forgotten."""
 
@@ -164,4 +186,16 @@ class Touchable(Protocol):
 
         Returns:
             Whether it is still there.
+        """
+
+
+@runtime_checkable
+class StoreMeter(Protocol):
+    """A catalogue that can tell how much it holds. May wait for a disk or a network; thread-safe."""
+
+    def usage(self) -> Usage:
+        """Count what is there.
+
+        Raises:
+            PackhorseError, OSError: It cannot be read.
         """

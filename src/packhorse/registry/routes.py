@@ -28,6 +28,8 @@ class Operation(Enum):
     UPLOADS = "uploads"
     UPLOAD = "upload"
     HEALTH = "health"
+    READY = "ready"
+    PAGE = "page"
     METRICS = "metrics"
     PROBE = "probe"
     TOKEN = "token"  # noqa: S105 - the operation
@@ -52,10 +54,14 @@ _FIXED = {
     "/v2/": Route(Operation.BASE),
     "/v2/_catalog": Route(Operation.CATALOG),
     "/healthz": Route(Operation.HEALTH),
+    "/readyz": Route(Operation.READY),
+    "/": Route(Operation.PAGE),
+    "/ui": Route(Operation.PAGE),
     "/metrics": Route(Operation.METRICS),
     "/token": Route(Operation.TOKEN),
 }
 _PROBE_PREFIX = "/probe/"
+_PAGE_PREFIX = "/ui/"
 
 
 def parse_route(path: str) -> Route:
@@ -64,6 +70,8 @@ def parse_route(path: str) -> Route:
         return fixed
     if path.startswith(_PROBE_PREFIX):
         return Route(Operation.PROBE, target=path.removeprefix(_PROBE_PREFIX))
+    if path.startswith(_PAGE_PREFIX):
+        return Route(Operation.PAGE, target=path.removeprefix(_PAGE_PREFIX))
     match = _FORMS.fullmatch(path)
     if match is None:
         return Route(Operation.OTHER)

@@ -17,22 +17,24 @@ from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.oci.ports import BlobStream
 from packhorse.registry.aiohttp_server import web
-from packhorse.registry.answers import Answer, Code, Content, json_answer, refusal
+from packhorse.registry.answers import Answer, Code, Content, identified, json_answer, refusal
 from packhorse.registry.api import PullApi, Teller
 from packhorse.registry.asks import Ask
 from packhorse.registry.bodies import BodyError, move_body, read_body
-from packhorse.registry.gate import Admission, Gate
-from packhorse.registry.metrics import Metrics
+from packhorse.registry.gate import USER, Admission, Gate
+from packhorse.registry.metrics import Finished, Metrics
+from packhorse.registry.operator_api import OperatorApi
 from packhorse.registry.ports import Catalog, SiteStore
 from packhorse.registry.push_api import PushApi, Receive
+from packhorse.registry.request_log import REQUEST_ID, Logged, log_request, request_id, request_id_of
 from packhorse.registry.routes import Operation, Route, parse_route
 from packhorse.registry.transfer import Run, Sender
+from packhorse.registry.watching import Watched
 
 __all__ = ["RegistryServer"]
 
 _Result = TypeVar("_Result")
 
-_access = logging.getLogger("packhorse.registry.access")
 _log = logging.getLogger(__name__)
 
 _POOL_THREADS = 8
@@ -41,6 +43,7 @@ _WRITER_THREADS = 8
 _NAME = "packhorse"
 _WITHOUT_BODY = frozenset({204, 304})
 _MANIFEST_CACHE_BYTES = 64 * MIB
+_UNWATCHED = Watched()
 
 
 class RegistryServer:
@@ -54,6 +57,7 @@ class RegistryServer:
         connections: Callable[[], int],
         tell: Teller | None = None,
         gate: Gate | None = None,
+        watched: Watched = _UNWATCHED,
     ) -> None:
         """Make a server.
 
@@ -63,13 +67,14 @@ class RegistryServer:
             stall_seconds: How long a client may take for a part of an answer (see :class:`Sender`).
             connections: Tells how many connections there are, for the metrics.
             gate: Knows who may do what; None where everybody may do everything.
+            watched: What those who run it can see beside the catalogue.
         """
         self._gate = gate
         self._catalog = catalog
         self._api = PullApi(catalog) if tell is None else PullApi(catalog, tell)
         self._pushes = PushApi(catalog) if isinstance(catalog, SiteStore) else None
         self._metrics = Metrics()
-        self._connections = connections
+        self._operators = OperatorApi(catalog, watched, self._metrics, connections)
         self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="registry")
         self._writers = ThreadPoolExecutor(_WRITER_THREADS, thread_name_prefix="registry-writer")
         self._sender = Sender(self._pool, stall_seconds=stall_seconds)
@@ -80,6 +85,7 @@ class RegistryServer:
         started = time.monotonic()
         route = parse_route(request.path)
         exchange = _Exchange(request)
+        request_id.set(exchange.id)
         try:
             if self._gate is None:
                 answer = await self._decide(route, request, _ask(request))
@@ -89,24 +95,27 @@ class RegistryServer:
                 return await self._answer_content(exchange, answer, answer.body)
             return exchange.small(answer)
         finally:
-            self._metrics.count(
-                route.operation, request.method, exchange.status, exchange.sent_bytes, aborted=exchange.aborted
+            finished = Finished(
+                operation=route.operation,
+                method=request.method,
+                status=exchange.status,
+                seconds=time.monotonic() - started,
+                received_bytes=request.content.total_bytes,
+                sent_bytes=exchange.sent_bytes,
+                aborted=exchange.aborted,
             )
-            _access.info(
-                "%s %s %s %d %d bytes %.3f s%s",
-                request.remote,
-                request.method,
-                request.path_qs,
-                exchange.status,
-                exchange.sent_bytes,
-                time.monotonic() - started,
-                " aborted" if exchange.aborted else "",
+            self._metrics.count(finished)
+            agent = request.headers.get("User-Agent", "")
+            log_request(
+                Logged(request.remote or "", request.path, request.query_string, route, agent, request.get(USER, "")),
+                finished,
             )
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
+        self._operators.close()
 
     async def _decide_behind(self, gate: Gate, route: Route, request: web.BaseRequest) -> Answer:
         entered = await gate.admit(route, request)
@@ -130,11 +139,8 @@ class RegistryServer:
                 if self._pushes is None
                 else await self._take(self._pushes, route, request, ask)
             )
-        if route.operation is Operation.HEALTH:
-            return Answer(200, {"Content-Type": "text/plain"}, b"ok\n")
-        if route.operation is Operation.METRICS:
-            text = self._metrics.render(connections=self._connections(), probes=self._api.counters["probes"])
-            return Answer(200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode())
+        if self._operators.takes(route):
+            return await self._operators.answer(route, ask, self._api.counters["probes"])
         if route.operation is Operation.PROBE:
             return json_answer({"seen": self._api.probes_seen(route.target)})
         return await self._look(route, ask)
@@ -188,6 +194,7 @@ class RegistryServer:
         try:
             if content.is_manifest:
                 known = self._manifests.get(content.descriptor.digest)
+                self._metrics.count_cached_manifest(hit=known is not None)
                 if known is None:
                     known = await loop.run_in_executor(self._pool, self._read_manifest, content.descriptor)
                     self._manifests.put(content.descriptor.digest, known)
@@ -238,6 +245,7 @@ class _Exchange:
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
+        self.id = request_id_of(request.headers)
         self._run: Run | None = None
         self._small_bytes = 0
         self.status = 0
@@ -251,9 +259,10 @@ class _Exchange:
 
     def small(self, answer: Answer) -> web.Response:
         """Make a response whose body is in memory."""
-        assert isinstance(answer.body, bytes)  # noqa: S101 - narrows the type; callers have looked
         self.status = answer.status
-        headers = {**answer.headers, "Server": _NAME}
+        answer = identified(answer, self.id)
+        assert isinstance(answer.body, bytes)  # noqa: S101 - narrows the type; callers have looked
+        headers = {**answer.headers, "Server": _NAME, REQUEST_ID: self.id}
         if answer.status not in _WITHOUT_BODY:
             headers["Content-Length"] = str(len(answer.body))
         if self._request.method == "HEAD":
@@ -266,7 +275,7 @@ class _Exchange:
     ) -> web.StreamResponse:
         """Send the headers, and unless it is a HEAD the body."""
         self.status = answer.status
-        headers = {**answer.headers, "Content-Length": str(answer.length), "Server": _NAME}
+        headers = {**answer.headers, "Content-Length": str(answer.length), "Server": _NAME, REQUEST_ID: self.id}
         response = web.StreamResponse(status=answer.status, headers=headers)
         if self._request.method == "HEAD":
             return response

@@ -10,23 +10,27 @@
 
 import errno
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from packhorse.base.errors import PackhorseError
-from packhorse.base.unfinished import sync_folder
+from packhorse.base.unfinished import sync_folder, unfinished_file
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.store import names_changes
-from packhorse.store.directory_store import DirectoryStore, blob_name, make_folder, store_error, write_whole
+from packhorse.store.directory_store import INCOMING, DirectoryStore, blob_name, make_folder, store_error, write_whole
 from packhorse.store.names_changes import ManifestEntry
 from packhorse.store.names_database import FullError, NamesDatabase
 from packhorse.store.refusals import MissingPartError, RoomError
 from packhorse.store.reserve import RESERVE, Reserve
 from packhorse.store.room import Room, RoomLimits
 from packhorse.store.upload_files import UploadFiles, UploadSink
+from packhorse.store.usage import Usage
 
 __all__ = ["DirectorySite"]
 
@@ -129,6 +133,20 @@ class DirectorySite(DirectoryStore):
             RoomError: There is none.
         """
         self.room.check(count)
+
+    # --- how it is ------------------------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """Count what is there, uploads that are not finished too."""
+        uploads, size = self._uploads.usage()
+        return msgspec.structs.replace(super().usage(), uploads=uploads, upload_bytes=size)
+
+    def check(self) -> None:
+        """Look whether the store can be read, and be written: a small file is made, and is gone again."""
+        super().check()
+        with unfinished_file(self.path / INCOMING) as (_, fd):
+            os.write(fd, b"x")
+            os.fsync(fd)
 
     # --- names ----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,11 +34,21 @@ from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
 from packhorse.store.names_changes import set_pins
 from packhorse.store.names_database import Membership, NamesDatabase
+from packhorse.store.usage import Usage
 
-__all__ = ["DATABASE", "DirectoryStore", "blob_name", "is_store", "make_folder", "store_error", "write_whole"]
+__all__ = [
+    "DATABASE",
+    "INCOMING",
+    "DirectoryStore",
+    "blob_name",
+    "is_store",
+    "make_folder",
+    "store_error",
+    "write_whole",
+]
 
 DATABASE = "packhorse.db"
-_INCOMING = "incoming"
+INCOMING = "incoming"
 """Where content is written until it is whole."""
 
 
@@ -50,7 +61,7 @@ def _may_become_store(path: Path) -> bool:
     """Whether a folder is empty, a store, or one that somebody else is making or was killed while making."""
     names = {entry.name for entry in path.iterdir()}
     # A store in the making has this folder first; without it, blobs and oci-layout are somebody's OCI layout.
-    begun = _INCOMING in names and names <= {_INCOMING, "blobs", "oci-layout"}
+    begun = INCOMING in names and names <= {INCOMING, "blobs", "oci-layout"}
     return not names or begun or is_store(path)
 
 
@@ -83,9 +94,9 @@ class DirectoryStore:
             if not _may_become_store(path):
                 message = f"{path} is not empty and no store"
                 raise ConfigError(message, hint="name a new or empty folder")
-            for folder in (_INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
+            for folder in (INCOMING, "blobs", "blobs/sha256", "blobs/sha512"):
                 make_folder(path / folder)
-            remove_abandoned(path / _INCOMING)
+            remove_abandoned(path / INCOMING)
             _write_marker(path)
         except OSError as error:
             raise store_error(path, error) from error
@@ -152,7 +163,7 @@ class DirectoryStore:
             if self.exists(descriptor):
                 return
         try:
-            with unfinished_file(self.path / _INCOMING) as (temporary, fd):
+            with unfinished_file(self.path / INCOMING) as (temporary, fd):
                 with source.open(descriptor) as stream:
                     self._receive(descriptor, stream, fd)
                 temporary.rename(final)
@@ -343,6 +354,26 @@ class DirectoryStore:
         """
         return graph.read_verified(self, descriptor, max_bytes=manifest.MAX_MANIFEST_BYTES)
 
+    # --- How it is ------------------------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """Count what is there.
+
+        Raises:
+            PackhorseError, OSError: It cannot be read.
+        """
+        return msgspec.structs.replace(self._names.usage(), free_bytes=shutil.disk_usage(self.path).free)
+
+    def check(self) -> None:
+        """Look whether names and content can be read.
+
+        Raises:
+            PackhorseError, OSError: They cannot.
+        """
+        self._names.registries("")
+        with os.scandir(self.path / "blobs" / "sha256") as entries:
+            next(entries, None)
+
     # --- What a registry asks -------------------------------------------------------------------------------------
 
     @property
@@ -406,7 +437,7 @@ def _write_all(fd: int, content: memoryview) -> None:
 def write_whole(folder: Path, name: str, content: bytes) -> None:
     """Write a small file of a store so that it is seen whole or not at all, and lasts."""
     final = folder / name
-    with unfinished_file(folder / _INCOMING) as (temporary, fd):
+    with unfinished_file(folder / INCOMING) as (temporary, fd):
         _write_all(fd, memoryview(content))
         os.fsync(fd)
         temporary.rename(final)

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, canonical_json, decode_json
 from packhorse.oci.reference import Reference
+from packhorse.store.usage import Usage
 
 __all__ = ["FullError", "Membership", "NamesDatabase", "add_members", "find_repository", "repository_id", "write_names"]
 
@@ -74,6 +75,7 @@ class NamesDatabase:
             IntegrityError: It is no database, or damaged.
             PackhorseError: It cannot be opened.
         """
+        self._path = path
         self._where = str(path)
         self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
@@ -189,6 +191,15 @@ class NamesDatabase:
     def bundles(self) -> list[Descriptor]:
         """Return the roots of the bundles that were loaded, in the order of their first loading."""
         return [self._decode(content) for (content,) in self._rows("SELECT descriptor FROM bundles ORDER BY rowid")]
+
+    def usage(self) -> Usage:
+        """Count repositories and what they have, each blob once; with a connection of its own, as it takes a while."""
+        with self._translated(), closing(_connect(self._path, read_only=True)) as connection:
+            blobs, size = connection.execute(
+                "SELECT count(*), coalesce(sum(size), 0) FROM (SELECT max(size) AS size FROM members GROUP BY digest)"
+            ).fetchone()
+            (repositories,) = connection.execute("SELECT count(*) FROM repositories").fetchone()
+        return Usage(blobs=blobs, content_bytes=size, repositories=repositories)
 
     def set_name(
         self, reference: Reference, descriptor: Descriptor, members: Membership, check: Callable[[], None]

@@ -205,6 +205,16 @@ class UploadFiles:
             os.close(fd)
         return True
 
+    def usage(self) -> tuple[int, int]:
+        """Return how many uploads there are, and their bytes."""
+        count = size = 0
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    size += entry.stat(follow_symlinks=False).st_size
+                    count += 1
+        return count, size
+
     def expire(self, older_than_seconds: float) -> int:
         """Remove uploads that nobody has added to for so long; return how many."""
         removed = 0

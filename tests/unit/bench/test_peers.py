@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bench.peers import find, install
-from bench.peers.table import BY_HAND, DEBIAN, GO_PROGRAMS
+from bench.peers.table import BY_HAND, DEBIAN, GO_PROGRAMS, STORY_PROGRAMS
 
 
 def _program(folder: Path, name: str) -> Path:
@@ -51,7 +51,7 @@ def test_a_peer_is_taken_from_its_variable_then_from_ours_then_from_path(
 
 
 def test_a_program_with_a_module_of_ours_is_pinned_there_to_the_version_of_the_table() -> None:
-    for name, program in GO_PROGRAMS.items():
+    for name, program in {**GO_PROGRAMS, **STORY_PROGRAMS}.items():
         if program.module:
             folder = Path(install.__file__).with_name("modules") / name
             assert f"{program.module} {program.version}" in (folder / "go.mod").read_text()

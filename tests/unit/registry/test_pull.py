@@ -85,8 +85,8 @@ def test_head_is_get_without_the_body(served: Served) -> None:
     image = app(served)
     layer = parts(served, image)[1]
     for path in (f"manifests/{image.digest}", "manifests/1", f"blobs/{layer.digest}", "tags/list", "blobs/sha256:1"):
-        get = served.ask(f"/v2/team/app0/{path}?ns=registry.example")
-        head = served.ask(f"/v2/team/app0/{path}?ns=registry.example", "HEAD")
+        get = served.ask(f"/v2/team/app0/{path}?ns=registry.example", X_Request_Id="same")
+        head = served.ask(f"/v2/team/app0/{path}?ns=registry.example", "HEAD", X_Request_Id="same")
         assert (head.status, head.body) == (get.status, b"")
         assert {**head.headers, "Date": ""} == {**get.headers, "Date": ""}
         assert int(head.headers["Content-Length"]) == len(get.body)

@@ -5,12 +5,12 @@ changed something. A part of an upload changes nothing that anybody could see; i
 """
 
 import json
-import re
 
 from packhorse.registry.access.audit import Event
 from packhorse.registry.aiohttp_server import web
 from packhorse.registry.answers import Answer
 from packhorse.registry.gate import LOGIN, REFUSED, USER
+from packhorse.registry.request_log import request_id
 from packhorse.registry.routes import Operation, Route
 
 __all__ = ["event_of"]
@@ -18,7 +18,6 @@ __all__ = ["event_of"]
 _READS = frozenset({"GET", "HEAD"})
 _REFUSALS = frozenset({401, 403, 429, 503})
 _LONGEST = 512
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
 def event_of(route: Route, request: web.BaseRequest, answer: Answer) -> Event | None:
@@ -33,7 +32,7 @@ def event_of(route: Route, request: web.BaseRequest, answer: Answer) -> Event | 
     else:
         return None
     return {
-        "request": _request_id(request),
+        "request": request_id.get() or None,
         "user": request.get(USER) or None,
         "login": request.get(LOGIN) if request.get(USER) and REFUSED not in request else None,
         "address": request.remote,
@@ -68,11 +67,6 @@ def _target(route: Route, request: web.BaseRequest) -> str:
     if route.operation in (Operation.UPLOADS, Operation.UPLOAD):
         return request.query.get("mount") or request.query.get("digest") or ""
     return route.target
-
-
-def _request_id(request: web.BaseRequest) -> str | None:
-    given = request.headers.get("X-Request-Id", "")
-    return given if _ID.fullmatch(given) else None
 
 
 def _message(answer: Answer) -> str | None:

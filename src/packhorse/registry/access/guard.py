@@ -42,7 +42,7 @@ __all__ = ["Guard", "GuardSettings"]
 
 _log = logging.getLogger(__name__)
 
-_OPEN = frozenset({Operation.HEALTH, Operation.PROBE})
+_OPEN = frozenset({Operation.HEALTH, Operation.READY, Operation.PROBE})
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}", re.ASCII)
 _KEY_BYTES = 32
 
