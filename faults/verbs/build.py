@@ -19,6 +19,7 @@ from faults.proxy.server import Seen
 from faults.rounds import Broken, Round
 from faults.stage import PackageStage
 from faults.trouble import Trouble
+from faults.verbs.lock import left_beside
 
 __all__ = ["BuildRounds"]
 
@@ -141,8 +142,6 @@ class BuildRounds:
 
     @staticmethod
     def _check_folder(folder: Path) -> None:
-        left = sorted(
-            path.name for path in folder.iterdir() if path.name not in {*_FILES, _BUNDLE, ".cache", ".config"}
-        )
+        left = left_beside(folder, *_FILES, _BUNDLE)
         if left:
             raise Broken(f"left in the folder: {', '.join(left)}")

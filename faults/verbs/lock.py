@@ -14,12 +14,13 @@ from faults.rounds import Broken, Round
 from faults.stage import PackageStage
 from faults.trouble import Trouble
 
-__all__ = ["LockRounds"]
+__all__ = ["LOCK", "LOCK_FILES", "LockRounds", "lacking_lock", "left_beside"]
 
-_LOCK = "packhorse.lock"
+LOCK = "packhorse.lock"
 _ITEMS = (r"registry\.example/shop/\w+", r"sha256:[0-9a-f]{8}", r"packhorse\.(lock|yaml)", "probe")
 _USUAL_SECONDS = 0.5
-_FILES = ("packhorse.yaml", "probe")
+LOCK_FILES = ("packhorse.yaml", "probe")
+"""What the command reads."""
 
 
 class LockRounds:
@@ -28,12 +29,12 @@ class LockRounds:
     def __init__(self, folder: Path) -> None:
         self._stage = PackageStage(folder)
         self._stage.prepare()
-        self._right = (self._stage.package / _LOCK).read_bytes()
+        self._right = (self._stage.package / LOCK).read_bytes()
 
     def play(self, turn: Round) -> str:
         """Lock with faults, look, lock without."""
         random = turn.random()
-        folder = self._stage.copy(turn.folder, *_FILES)
+        folder = self._stage.copy(turn.folder, *LOCK_FILES)
         before = self._before(random, folder)
         harm = self._trouble(turn, random)
         seen = self._stage.proxy.begin(harm.schedule)
@@ -42,10 +43,10 @@ class LockRounds:
         after = self._content(folder)
         if after not in (before, self._right):
             raise Broken(
-                f"{_LOCK} is neither what it was nor what it should be:\n{(after or b'')[:2000]!r}\n{ended.err}"
+                f"{LOCK} is neither what it was nor what it should be:\n{(after or b'')[:2000]!r}\n{ended.err}"
             )
         if ended.code == 0 and after != self._right:
-            raise Broken(f"it says that it went well, but {_LOCK} is not what it should be")
+            raise Broken(f"it says that it went well, but {LOCK} is not what it should be")
         messages.check_harmless(ended, harm.disk.rules)
         messages.check(ended, _ITEMS, disk=bool(harm.disk.rules))
         if not ended.killed:
@@ -53,7 +54,7 @@ class LockRounds:
         self._stage.proxy.begin()
         messages.must_succeed(self._stage.lock(folder, *more), "the second run")
         if self._content(folder) != self._right:
-            raise Broken(f"the second run's {_LOCK} is not what it should be")
+            raise Broken(f"the second run's {LOCK} is not what it should be")
         self._check_folder(folder)
         harmed = sum(1 for each in seen if each.kind)
         return f"{harm.describe()}: exit {ended.code}, {harmed} of {len(seen)} requests harmed"
@@ -64,11 +65,9 @@ class LockRounds:
 
     def _before(self, random: Random, folder: Path) -> bytes | None:
         """Leave no lock, the right one, or one that has only some of the images."""
-        lines = self._right.split(b"\n  - name: ")
-        choices = [None, self._right, b"\n  - name: ".join([*lines[:2], *lines[3:]])]
-        before = random.choice(choices)
+        before = random.choice([None, self._right, lacking_lock(self._right)])
         if before is not None:
-            (folder / _LOCK).write_bytes(before)
+            (folder / LOCK).write_bytes(before)
         return before
 
     def _trouble(self, turn: Round, random: Random) -> Trouble:
@@ -94,11 +93,22 @@ class LockRounds:
 
     @staticmethod
     def _content(folder: Path) -> bytes | None:
-        path = folder / _LOCK
+        path = folder / LOCK
         return path.read_bytes() if path.exists() else None
 
     @staticmethod
     def _check_folder(folder: Path) -> None:
-        left = sorted(path.name for path in folder.iterdir() if path.name not in {*_FILES, _LOCK, ".cache", ".config"})
+        left = left_beside(folder, *LOCK_FILES, LOCK)
         if left:
             raise Broken(f"left in the folder: {', '.join(left)}")
+
+
+def lacking_lock(right: bytes) -> bytes:
+    """The lock with all but one of its images."""
+    lines = right.split(b"\n  - name: ")
+    return b"\n  - name: ".join([*lines[:2], *lines[3:]])
+
+
+def left_beside(folder: Path, *names: str) -> list[str]:
+    """What is in a folder besides what should be, and the command's own caches."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in {*names, ".cache", ".config"})
