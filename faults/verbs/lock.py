@@ -9,12 +9,13 @@ from random import Random
 
 from faults import messages, trouble
 from faults.command import Ended, packhorse
+from faults.disk import CANNOT_WRITE, FULL, Rule
 from faults.proxy.misdeeds import READS
 from faults.rounds import Broken, Round
 from faults.stage import PackageStage
 from faults.trouble import Trouble
 
-__all__ = ["LOCK", "LOCK_FILES", "LockRounds", "lacking_lock", "left_beside"]
+__all__ = ["LOCK", "LOCK_FILES", "LockRounds", "kill_while_writing", "lacking_lock", "left_beside"]
 
 LOCK = "packhorse.lock"
 _ITEMS = (r"registry\.example/shop/\w+", r"sha256:[0-9a-f]{8}", r"packhorse\.(lock|yaml)", "probe")
@@ -73,10 +74,12 @@ class LockRounds:
     def _trouble(self, turn: Round, random: Random) -> Trouble:
         schedule = trouble.network(random, turn.key, READS)
         match random.randrange(10):
-            case 0 | 1:
+            case 0:
                 # More than the lock has, so that the room may end with whatever is written after it.
                 rules = trouble.writing_disk(random, 3 * len(self._right), syncs=1, calls=20)
                 return Trouble(trouble.disk_at(turn.folder, rules))
+            case 1:
+                return Trouble(trouble.disk_at(turn.folder, [self._while_writing(random)]))
             case 2:
                 ending = trouble.endings(random, _USUAL_SECONDS)
                 return Trouble(trouble.disk_at(turn.folder), *trouble.at_request(random, ending, 45))
@@ -86,6 +89,16 @@ class LockRounds:
                 return Trouble(trouble.disk_at(turn.folder, trouble.reading_disk(random, "probe", 150_000)))
             case _:
                 return Trouble(trouble.disk_at(turn.folder), schedule)
+
+    def _while_writing(self, random: Random) -> Rule:
+        """Let something end the few calls that write the lock: a kill, a disk that is full, one that is broken."""
+        drawn = [
+            kill_while_writing(random),
+            kill_while_writing(random),
+            Rule("write", "full", random.randrange(len(self._right))),
+            Rule("write", "errno", random.choice((FULL, CANNOT_WRITE))),
+        ]
+        return random.choice(drawn)
 
     def _run(self, folder: Path, harm: Trouble, *more: str) -> Ended:
         arguments = ["lock", str(folder), *self._stage.mirror, *more]
@@ -101,6 +114,11 @@ class LockRounds:
         left = left_beside(folder, *LOCK_FILES, LOCK)
         if left:
             raise Broken(f"left in the folder: {', '.join(left)}")
+
+
+def kill_while_writing(random: Random) -> Rule:
+    """A kill at one of the few calls that write the lock file."""
+    return Rule(random.choice(("create", "write", "sync", "rename")), "kill", times=1)
 
 
 def lacking_lock(right: bytes) -> bytes:

@@ -20,12 +20,14 @@ from faults.disk.trace import Change, read_trace
 from faults.rounds import Broken, Round
 from faults.stage import PackageStage
 from faults.verbs.load import blobs_in, check_store, names_in
-from faults.verbs.lock import LOCK, LOCK_FILES, lacking_lock, left_beside
+from faults.verbs.lock import LOCK, LOCK_FILES, kill_while_writing, lacking_lock, left_beside
 
 __all__ = ["PowerRounds"]
 
 _BUNDLE = "shop-1.0.0.bundle.tar"
 _BUILD_FILES = (*LOCK_FILES, LOCK)
+_BLOBS = "store/blobs/sha256"
+_DATABASE = "store/packhorse.db"
 _STATES = 20
 """How many states of each recorded run are looked at; the last of them is gone on from."""
 _BOOTS = ("11111111-1111-4111-8111-111111111111\n", "22222222-2222-4222-8222-222222222222\n")
@@ -62,8 +64,12 @@ class PowerRounds:
         self._right = sha256(self._bundle.read_bytes()).hexdigest()
         self._files = {name: (self._stage.package / name).read_bytes() for name in _BUILD_FILES}
         store = folder / "store"
-        messages.must_succeed(packhorse(["load", str(self._bundle), "--store", str(store)], folder), "the first load")
+        loading = ["load", str(self._bundle), "--store", str(store)]
+        recorded = Disk(folder, trace=folder / "trace")
+        messages.must_succeed(packhorse(loading, folder, recorded), "the first load")
         self._names, self._blobs = names_in(store), blobs_in(store)
+        syncs = [change.path for change in read_trace(folder / "trace", folder) if change.kind == "s"]
+        self._last_blob = max(place for place, path in enumerate(syncs) if path == _BLOBS)
 
     def play(self, turn: Round) -> str:
         """Record a run, draw a state, and finish from there."""
@@ -118,8 +124,14 @@ class PowerRounds:
             self._files,
             self._check_load,
             lambda folder: [path.name for path in (folder / "store" / "incoming").iterdir()],
-            _kill,
+            self._kill_load,
         )
+
+    def _kill_load(self, random: Random) -> Rule:
+        """A kill anywhere, or where the last blob has its name, and nobody but the next run can make that last."""
+        if random.random() < 0.5:  # noqa: PLR2004 - as often as not
+            return _kill(random)
+        return Rule("sync", "kill", skip=max(0, self._last_blob - random.randrange(3)), times=1)
 
     def _play(self, turn: Round, work: _Work) -> str:
         random = turn.random()
@@ -148,8 +160,11 @@ class PowerRounds:
         """Leave one of the states in which the power may leave the disk, and look at it."""
         # The instants after a name was given and around the end are the dearest: what is promised must hold from there.
         named = [place + random.randrange(1, 3) for place, change in enumerate(changes) if change.kind == "r"]
+        # So are those when a database says that something is there.
+        told = [place + 1 for place, change in enumerate(changes) if change.kind == "s" and _DATABASE in change.path]
         end = len(changes)
-        at = min(end, random.choice((random.randrange(end + 1), max(0, end - random.randrange(12)), end, *named[-3:])))
+        usual = (random.randrange(end + 1), max(0, end - random.randrange(12)), end)
+        at = min(end, random.choice((*usual, *named[-3:], *told[-3:])))
         loose = random.random() < 0.5  # noqa: PLR2004 - as often as not
         state = crash_state(start, changes, at, random, loose=loose)
         state.write(disk)
@@ -187,6 +202,7 @@ def _kill(random: Random) -> Rule:
 
 
 def _kill_lock(random: Random) -> Rule:
-    """A kill at one of the few calls that write the lock file, or at one of those before."""
-    op, most = random.choice((("any", 24), ("any", 24), ("create", 1), ("write", 2), ("sync", 2), ("rename", 1)))
-    return Rule(op, "kill", skip=random.randrange(most), times=1)
+    """A kill at any call, or at one of the few that write the lock file."""
+    if random.random() < 0.5:  # noqa: PLR2004 - as often as not
+        return Rule("any", "kill", skip=random.randrange(20), times=1)
+    return kill_while_writing(random)
