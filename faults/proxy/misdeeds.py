@@ -7,7 +7,7 @@ from random import Random
 
 from faults.proxy.server import Answer, Handler
 
-__all__ = ["ANSWERS", "LIES", "MISDEEDS", "READS", "WRITES"]
+__all__ = ["ANSWERS", "DAMAGE", "LIES", "MISDEEDS", "READS", "WRITES"]
 
 Misdeed = Callable[[Handler, Random], None]
 
@@ -405,6 +405,8 @@ _WRITING: tuple[Misdeed, ...] = (
 MISDEEDS: Mapping[str, Misdeed] = {each.__name__: each for each in (*_ANY, *_READING, *_WRITING)}
 READS: tuple[str, ...] = tuple(each.__name__ for each in (*_ANY, *_READING))
 """For a client that reads from a registry."""
+DAMAGE: tuple[str, ...] = tuple(each.__name__ for each in (flip_a_bit, swap_pieces, repeat_a_piece, answer_of_another))
+"""What only a digest finds, mostly: the answer is as long as it should be."""
 WRITES: tuple[str, ...] = tuple(each.__name__ for each in (*_ANY, *_WRITING, promise_more, wrong_digest))
 """For a client that writes to one."""
 ANSWERS: tuple[str, ...] = tuple(

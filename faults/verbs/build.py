@@ -14,11 +14,12 @@ from random import Random
 
 from faults import messages, trouble
 from faults.command import Ended, packhorse
-from faults.proxy.misdeeds import READS
+from faults.proxy.misdeeds import DAMAGE, READS
 from faults.proxy.server import Seen
 from faults.rounds import Broken, Round
 from faults.stage import PackageStage
 from faults.trouble import Trouble
+from faults.verbs.lock import left_beside
 
 __all__ = ["BuildRounds"]
 
@@ -27,6 +28,8 @@ _ITEMS = (r"registry\.example/shop/\w+", r"sha256:[0-9a-f]{8}", re.escape(_BUNDL
 _FILES = ("packhorse.yaml", "packhorse.lock", "probe")
 _USUAL_SECONDS = 0.6
 _THREADS = 4
+_DAMAGED = 0.2
+"""In how many rounds nothing is wrong but bytes of blobs: most other faults end a build before its first blob."""
 _BLOB = re.compile(r"GET .*/blobs/(sha256:[0-9a-f]{64})")
 
 
@@ -70,6 +73,8 @@ class BuildRounds:
         self._stage.close()
 
     def _trouble(self, turn: Round, random: Random) -> Trouble:
+        if turn.random("damage").random() < _DAMAGED:
+            return Trouble(trouble.disk_at(turn.folder), trouble.network(random, turn.key, DAMAGE, "/blobs/"))
         schedule = trouble.network(random, turn.key, READS)
         match random.randrange(10):
             case 0 | 1 | 2:
@@ -141,8 +146,6 @@ class BuildRounds:
 
     @staticmethod
     def _check_folder(folder: Path) -> None:
-        left = sorted(
-            path.name for path in folder.iterdir() if path.name not in {*_FILES, _BUNDLE, ".cache", ".config"}
-        )
+        left = left_beside(folder, *_FILES, _BUNDLE)
         if left:
             raise Broken(f"left in the folder: {', '.join(left)}")

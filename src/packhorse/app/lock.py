@@ -18,7 +18,7 @@ from packhorse.app.wanted_images import best_certainty, check_strict, wanted_ima
 from packhorse.base.errors import ConfigError, UsageError
 from packhorse.base.events import Reporter
 from packhorse.base.spelling import nearest
-from packhorse.base.unfinished import forget_unfinished, new_file
+from packhorse.base.unfinished import forget_unfinished, new_file, sync_file
 from packhorse.oci.digest import Digest
 from packhorse.oci.reference import Reference
 from packhorse.package.lock import Certainty, Found, Lock, LockedFile, LockedPackage
@@ -150,6 +150,8 @@ def locked_files(folder: PackageFolder, package: Package) -> tuple[LockedFile, .
 def write_lock(path: Path, text: str) -> bool:
     """Write the lock file whole or not at all; False when it says the same already, and is left alone.
 
+    Either way it outlasts a power failure.
+
     Raises:
         ConfigError: It can't be written.
     """
@@ -157,6 +159,7 @@ def write_lock(path: Path, text: str) -> bool:
     try:
         if path.is_file() and path.read_bytes() == content:
             forget_unfinished(path)
+            sync_file(path)
             return False
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         with new_file(path, mode) as file:

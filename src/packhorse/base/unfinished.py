@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["forget_unfinished", "new_file", "remove_abandoned", "sync_folder", "unfinished_file"]
+__all__ = ["forget_unfinished", "new_file", "remove_abandoned", "sync_file", "sync_folder", "unfinished_file"]
 
 _ABANDONED_AFTER_SECONDS: Final = 24 * 3600.0
 """Where the file system has no locks: so long nobody writes to a file without touching it."""
@@ -61,14 +61,26 @@ def new_file(path: Path, mode: int) -> Iterator[BinaryIO]:
         os.fchmod(fd, mode)
         os.fsync(fd)
         temporary.replace(path)
-        # A folder that may be written but not read cannot be synced.
-        with suppress(PermissionError):
-            sync_folder(path.parent)
+        _sync_name(path)
 
 
 def forget_unfinished(path: Path) -> None:
     """Remove what killed writers of a file have left, where it needs no writing."""
     remove_abandoned(path.parent, _prefix(path))
+
+
+def sync_file(path: Path) -> None:
+    """Make a file and its name last when the power fails: whoever wrote it may have been killed before that.
+
+    Raises:
+        OSError: The disk did not take it.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    _sync_name(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -91,6 +103,12 @@ def remove_abandoned(folder: Path, prefix: str = "") -> None:
             if path.name.startswith(prefix):
                 with suppress(OSError):
                     _remove_if_abandoned(path)
+
+
+def _sync_name(path: Path) -> None:
+    # A folder that may be written but not read cannot be synced.
+    with suppress(PermissionError):
+        sync_folder(path.parent)
 
 
 def _prefix(path: Path) -> str:

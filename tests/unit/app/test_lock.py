@@ -1,5 +1,6 @@
 """Locking whole packages against a registry on loopback."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -359,6 +360,16 @@ def test_what_a_killed_lock_has_left_is_taken_away(tmp_path: Path, text: str) ->
     (tmp_path / ".packhorse.lock.0123").write_text("half")
     write_lock(path, text)
     assert [entry.name for entry in tmp_path.iterdir()] == ["packhorse.lock"]
+
+
+def test_a_lock_that_is_as_it_should_be_is_made_to_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever gave it its name may have been killed before the name was synced.
+    path = tmp_path / "packhorse.lock"
+    path.write_text("one\n")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
+    assert write_lock(path, "one\n") is False
+    assert synced == [str(path), str(tmp_path)]
 
 
 def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
