@@ -100,9 +100,16 @@ def serving(folder: Path, *, tls: bool = False) -> Iterator[Site]:
         wait_until(lambda: "Serving" in log.read_text(), "the registry", timeout_seconds=30, watching=[server])
         yield Site(address, folder, certificate, environment)
         assert server.is_running(), server.log_tail()
-        assert '"level": "error"' not in log.read_text()
+        assert _errors(log) == []
     finally:
         server.kill()
+
+
+def _errors(log: Path) -> list[str]:
+    """What a server has logged as an error, but for its complaint that a bed's certificate is not good for long."""
+    lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+    messages = [line["message"] for line in lines if line["level"] == "error"]
+    return [message for message in messages if not message.startswith("the certificate needs care")]
 
 
 def run(

@@ -1,6 +1,8 @@
 """Prometheus' own program reads what the registry says of itself, and plays its alert rules."""
 
+import json
 import subprocess
+import time
 import urllib.request
 from importlib.resources import files
 from pathlib import Path
@@ -42,3 +44,14 @@ def test_each_alert_fires_when_it_must_and_not_before(tmp_path: Path) -> None:
     alerts = [rule["alert"] for group in yaml.safe_load(rules.read_text())["groups"] for rule in group["rules"]]
     tested = _TESTS.read_text()
     assert [alert for alert in alerts if f"alertname: {alert}" not in tested] == []
+
+
+def test_the_certificate_and_each_source_are_watched(tmp_path: Path) -> None:
+    with serving(tmp_path, tls=True) as site:
+        ends = site.count("packhorse_registry_certificate_not_after_timestamp_seconds")
+        assert 29 * 86400 < ends - time.time() < 31 * 86400
+        store = str(tmp_path / "store")
+        assert json.loads(site.fetch("/readyz"))["sources"] == [{"name": store, "ready": True}]
+        assert site.count(f'packhorse_registry_source_ready{{source="{store}"}}') == 1
+        assert site.count("packhorse_registry_store_repositories") == 0
+        assert "packhorse_registry_store_repositories 0" in site.fetch("/metrics").decode()

@@ -121,8 +121,8 @@ def test_what_may_not_be_pulled_is_as_if_it_were_not_there(site: Guarded) -> Non
     fill(site, "secret/app", "team/app")
     for method in ("GET", "HEAD"):
         for rest in ("manifests/1", "tags/list", f"referrers/{Digest.of(EMPTY)}", f"blobs/{Digest.of(EMPTY)}"):
-            there = site.ask(f"/v2/secret/app/{rest}", method, "node")
-            absent = site.ask(f"/v2/secret/bpp/{rest}", method, "node")
+            there = site.ask(f"/v2/secret/app/{rest}", method, "node", X_Request_Id="same")
+            absent = site.ask(f"/v2/secret/bpp/{rest}", method, "node", X_Request_Id="same")
             assert there.status == absent.status == 403
             assert without_id(there).replace(b"secret/app", b"secret/bpp") == without_id(absent)
             assert site.ask(f"/v2/secret/app/{rest}", method).status == 401
@@ -132,8 +132,8 @@ def test_what_may_not_be_pulled_is_as_if_it_were_not_there(site: Guarded) -> Non
 
 def test_a_hidden_repository_of_another_registry_does_not_show_through_a_short_name(site: Guarded) -> None:
     fill(site, "quay.io/team/hidden")
-    hidden = site.ask("/v2/team/hidden/manifests/1", user="node")
-    absent = site.ask("/v2/team/absent/manifests/1", user="node")
+    hidden = site.ask("/v2/team/hidden/manifests/1", user="node", X_Request_Id="same")
+    absent = site.ask("/v2/team/absent/manifests/1", user="node", X_Request_Id="same")
     assert (hidden.status, absent.status) == (404, 404)
     assert without_id(hidden).replace(b"hidden", b"absent") == without_id(absent)
     assert site.ask("/v2/team/hidden/manifests/1", user="admin").status == 200
@@ -304,6 +304,7 @@ def test_every_write_and_refusal_is_written_down_and_no_secret_is(site: Guarded)
         ("read", "refused", None, 401),
     ]
     assert events[1]["request"] == "abc-1"
+    assert len({each["request"] for each in events}) == len(events)
     assert events[1]["digest"].startswith("sha256:")
     assert events[0]["target"] == Digest.of(EMPTY)
     assert all(each["address"] == "127.0.0.1" and each["time"].endswith("Z") for each in events)
