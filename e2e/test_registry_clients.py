@@ -1,4 +1,4 @@
-"""The clients of others push into ``packhorse serve`` and pull from it, over HTTP and over TLS of a site's own CA.
+"""The clients of others push into ``packhorse serve`` and pull from it, over HTTP and TLS, with and without a login.
 
 What comes back is what went in, byte for byte: of images, charts, SBOMs, signatures and files.
 """
@@ -47,10 +47,10 @@ def digest(images: Path) -> str:
     return found
 
 
-@pytest.fixture(scope="module", params=["http", "https"])
+@pytest.fixture(scope="module", params=["http", "https", "login"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The registry."""
-    with serving(tmp_path_factory.mktemp("site"), tls=request.param == "https") as site:
+    with serving(tmp_path_factory.mktemp("site"), tls=request.param != "http", login=request.param == "login") as site:
         yield site
 
 
@@ -264,6 +264,8 @@ def test_containerd_in_parallel_ranges(
         hosts.mkdir(parents=True)
         (hosts / "hosts.toml").write_text(f'[host."https://{site.address}"]\nca = "{site.authority}"\n')
         how = ["--hosts-dir", hosts.parent]
+    if site.user:
+        how += ["--user", site.user]
     ranges = 'packhorse_registry_requests_total{operation="blob",method="GET",status="206"}'
     before = site.count(ranges)
     run(site, *ctr, "image", "pull", *how, "--snapshotter", "native", f"{image}:1")
@@ -340,3 +342,13 @@ def test_the_kubelet_runs_what_was_pushed(
     assert cluster.escaped_packets() == before
     cluster.delete(f"{pods}/pushed")
     wait_until(lambda: cluster.get(f"{pods}/pushed") is None, "the pod to go", timeout_seconds=60)
+
+
+def test_without_the_password_nothing_is_pulled(site: Site, image: str, tmp_path: Path) -> None:
+    nobody = {"DOCKER_CONFIG": str(tmp_path), "REGISTRY_AUTH_FILE": str(tmp_path / "none.json")}
+    inspect = ["skopeo", "inspect", "--raw", *for_containers(site), f"docker://{image}:1"]
+    if site.user:
+        with pytest.raises(AssertionError, match=r"authentication required|unauthorized"):
+            run(site, *inspect, variables=nobody)
+    else:
+        run(site, *inspect, variables=nobody)

@@ -10,7 +10,7 @@ import msgspec
 
 from packhorse.app.known_images import Known, KnownImages, known_of_bundle, known_of_store
 from packhorse.app.store_upkeep import StoreSettings, StoreUpkeep
-from packhorse.base.errors import ConfigError, PackhorseError, UsageError
+from packhorse.base.errors import ConfigError, UsageError
 from packhorse.bundle.reader import Bundle
 from packhorse.oci.digest import Digest
 from packhorse.registry.access.guard import Guard, GuardSettings
@@ -179,14 +179,15 @@ def _watched(
     )
 
 
-def _not_after(tls: TlsFiles) -> float | None:
-    """Say when the certificate ends, in seconds since 1970; None where that can't be read."""
+def _not_after(tls: TlsFiles) -> float:
+    """Say when the certificate ends, in seconds since 1970.
+
+    Raises:
+        ConfigError, OSError: It cannot be read.
+    """
     # What reads certificates takes a while to load, and is asked for only when somebody looks.
     certificates = importlib.import_module("packhorse.registry.certificates")
-    try:
-        return float(certificates.read_facts(tls.certificate.read_bytes()).not_after.timestamp())
-    except (OSError, PackhorseError):
-        return None
+    return float(certificates.read_facts(tls.certificate.read_bytes()).not_after.timestamp())
 
 
 def known_images(catalogs: Sequence[Catalog]) -> KnownImages:

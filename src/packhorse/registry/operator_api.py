@@ -51,7 +51,7 @@ class OperatorApi:
         if route.operation is Operation.HEALTH:
             return Answer(200, {"Content-Type": "text/plain"}, b"ok\n")
         if route.operation is Operation.READY:
-            return await self._ready()
+            return await self._ready(all_of_it=ask.sees is None)
         if route.operation is Operation.METRICS:
             return Answer(200, {"Content-Type": CONTENT_TYPE}, self._metrics.render(await self._measure(probes)))
         if ask.path == "/" and "text/html" not in ask.headers.get("Accept", ""):
@@ -64,20 +64,24 @@ class OperatorApi:
         self._watch.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _ready(self) -> Answer:
+    async def _ready(self, *, all_of_it: bool) -> Answer:
+        """Say whether all sources are ready; which one is not, and why, is for those who may see everything."""
         reasons = await self._watch.readiness()
         ready = all(reason is None for reason in reasons.values())
         sources = [
             {"name": name, "ready": reason is None, **({} if reason is None else {"reason": reason})}
             for name, reason in reasons.items()
         ]
-        answer = json_answer({"ready": ready, "sources": sources}, status=200 if ready else 503)
+        shown: dict[str, object] = {"ready": ready, **({"sources": sources} if all_of_it else {})}
+        answer = json_answer(shown, status=200 if ready else 503)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
     async def _measure(self, probes: int) -> Measured:
         watched = self._watched
-        reasons, usage = await asyncio.gather(self._watch.readiness(), self._watch.usage())
+        reasons, usage, ends = await asyncio.gather(
+            self._watch.readiness(), self._watch.usage(), self._watch.certificate_not_after()
+        )
         return Measured(
             connections=self._connections(),
             probes=probes,
@@ -85,7 +89,7 @@ class OperatorApi:
             ready={name: reason is None for name, reason in reasons.items()},
             conflicts=_asked(watched.conflicts),
             suspects=_asked(watched.suspects),
-            certificate_not_after=_asked(watched.certificate_not_after),
+            certificate_not_after=ends,
         )
 
 

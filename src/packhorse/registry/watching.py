@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _CHECK_FRESH_SECONDS = 2.0
-_USAGE_FRESH_SECONDS = 30.0
+_FIGURE_FRESH_SECONDS = 30.0
 _PATIENCE_SECONDS = 5.0
 
 Users = Callable[[str, Digest], Sequence[str]]
@@ -44,7 +44,7 @@ class Watched:
         meter: The store that tells how full it is.
         conflicts: Counts the tags that two sources give to two manifests.
         suspects: Counts the sources that gave a read error or wrong bytes.
-        certificate_not_after: Tells when the server's certificate ends, in seconds since 1970.
+        certificate_not_after: Tells when the server's certificate ends, in seconds since 1970; may wait for a disk.
         users: Tells which packages name a manifest.
     """
 
@@ -52,7 +52,7 @@ class Watched:
     meter: StoreMeter | None = None
     conflicts: Callable[[], int] | None = None
     suspects: Callable[[], int] | None = None
-    certificate_not_after: Callable[[], float | None] | None = None
+    certificate_not_after: Callable[[], float] | None = None
     users: Users = _nobody
 
 
@@ -62,12 +62,14 @@ class Watch:
     def __init__(self, catalog: Catalog, watched: Watched) -> None:
         sources = {"catalog": catalog} if watched.sources is None else watched.sources
         meter = watched.meter if watched.meter is not None else _meter_of(catalog)
-        # One more than can hang: a dead source keeps its thread.
-        self._pool = ThreadPoolExecutor(len(sources) + 1, thread_name_prefix="registry-watch")
+        # As many as can hang: a dead source keeps its thread.
+        self._pool = ThreadPoolExecutor(len(sources) + 2, thread_name_prefix="registry-watch")
         self._checks = {
             name: _Remembered(self._pool, _check_of(source), _CHECK_FRESH_SECONDS) for name, source in sources.items()
         }
-        self._usage = None if meter is None else _Remembered(self._pool, _usage_of(meter), _USAGE_FRESH_SECONDS)
+        self._usage = None if meter is None else self._figure(meter.usage, "how full the store is")
+        ends = watched.certificate_not_after
+        self._ends = None if ends is None else self._figure(ends, "when the certificate ends")
 
     async def readiness(self) -> dict[str, str | None]:
         """Say of each source why it is not ready; None where it is."""
@@ -80,6 +82,20 @@ class Watch:
     async def usage(self) -> Usage | None:
         """Say how full the store is; None where nobody can tell."""
         return None if self._usage is None else await self._usage.get()
+
+    async def certificate_not_after(self) -> float | None:
+        """Say when the server's certificate ends, in seconds since 1970; None where nobody can tell."""
+        return None if self._ends is None else await self._ends.get()
+
+    def _figure(self, ask: Callable[[], _T], what: str) -> "_Remembered[_T | None]":
+        def figure() -> _T | None:
+            try:
+                return ask()
+            except (PackhorseError, OSError) as error:
+                _log.error("cannot tell %s: %s", what, error)
+                return None
+
+        return _Remembered(self._pool, figure, _FIGURE_FRESH_SECONDS)
 
     def close(self) -> None:
         """End the threads, but for those that hang."""
@@ -134,14 +150,3 @@ def _check_of(source: Catalog) -> Callable[[], str]:
         return ""
 
     return check
-
-
-def _usage_of(meter: StoreMeter) -> Callable[[], Usage | None]:
-    def usage() -> Usage | None:
-        try:
-            return meter.usage()
-        except (PackhorseError, OSError) as error:
-            _log.error("cannot tell how full the store is: %s", error)
-            return None
-
-    return usage

@@ -77,6 +77,9 @@ class Admitted:
             return self._ask_for_login(route, ask)
         if route.operation is Operation.CATALOG and not (self._grants.is_somebody or self._grants.may_pull_something):
             return self._ask_for_login(route, ask)
+        if route.operation is Operation.PAGE and self._grants.may_pull_something:
+            # Only what may be pulled stands on it.
+            return None
         if route.operation not in _API and not self._grants.is_admin:
             if not self._grants.is_somebody:
                 # A browser, or whoever collects metrics, asks for a password only by this.

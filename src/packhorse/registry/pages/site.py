@@ -13,6 +13,7 @@ from packhorse.registry.pages.model import RepositoryRow, TagRow, listed
 from packhorse.registry.pages.style import POLICY
 from packhorse.registry.pages.summaries import Summaries
 from packhorse.registry.ports import Catalog
+from packhorse.registry.visible_catalog import VisibleCatalog
 from packhorse.registry.watching import Users
 
 __all__ = ["PREFIX", "Pages"]
@@ -53,28 +54,18 @@ class Pages:
             ask: The request.
         """
         name, wanted = _split(target)
+        seen = self._catalog if ask.sees is None else VisibleCatalog(self._catalog, ask.sees)
         try:
             if not name:
-                return self._all(ask)
+                return _all(seen, ask)
             if wanted is None:
-                return self._repository(name, ask)
-            return self._image(name, wanted)
+                return self._repository(seen, name, ask)
+            return self._image(seen, name, wanted)
         except (PackhorseError, OSError) as error:
             return _page(500, views.failed("This cannot be read", str(error)))
 
-    def _all(self, ask: Ask) -> Answer:
-        search = ask.query.get("q", "")[:_MAX_SEARCH].strip()
-        words = search.lower().split()
-        names: Sequence[str] = self._catalog.repositories()
-        if words:
-            names = [name for name in names if all(word in name.lower() for word in words)]
-        part, where = listed(names, ask.query.get("after", ""), _REPOSITORIES)
-        rows = [RepositoryRow(name, len(self._catalog.tags(name) or ())) for name in part]
-        following = _link("", q=search, after=where.following) if where.following is not None else None
-        return _page(200, views.repositories(rows, where, search, following))
-
-    def _repository(self, name: str, ask: Ask) -> Answer:
-        tags = self._catalog.tags(name)
+    def _repository(self, seen: Catalog, name: str, ask: Ask) -> Answer:
+        tags = seen.tags(name)
         if tags is None:
             return _page(404, views.failed("Not here", f"There is no repository {name} here."))
         part, where = listed(tags, ask.query.get("after", ""), _TAGS)
@@ -93,14 +84,27 @@ class Pages:
             summary = None
         return TagRow(tag, descriptor, summary, len(self._summaries.referring(name, descriptor.digest)))
 
-    def _image(self, name: str, wanted: str) -> Answer:
-        descriptor = self._catalog.manifest(name, wanted)
+    def _image(self, seen: Catalog, name: str, wanted: str) -> Answer:
+        # Who may see a repository may see all that is in it, so from here on nothing is hidden.
+        descriptor = seen.manifest(name, wanted)
         if descriptor is None:
             return _page(404, views.failed("Not here", f"{name} has no manifest {wanted} here."))
         summary = self._summaries.of(name, descriptor)
         users = self._users(name, descriptor.digest)
         referring = self._summaries.referring(name, descriptor.digest)
         return _page(200, views.image(name, wanted, descriptor, views.Details(summary, users, referring)))
+
+
+def _all(seen: Catalog, ask: Ask) -> Answer:
+    search = ask.query.get("q", "")[:_MAX_SEARCH].strip()
+    words = search.lower().split()
+    names: Sequence[str] = seen.repositories()
+    if words:
+        names = [name for name in names if all(word in name.lower() for word in words)]
+    part, where = listed(names, ask.query.get("after", ""), _REPOSITORIES)
+    rows = [RepositoryRow(name, len(seen.tags(name) or ())) for name in part]
+    following = _link("", q=search, after=where.following) if where.following is not None else None
+    return _page(200, views.repositories(rows, where, search, following))
 
 
 def _split(target: str) -> tuple[str, str | None]:
