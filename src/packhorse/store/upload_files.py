@@ -129,6 +129,8 @@ class UploadFiles:
 
     def received(self, repository: str, upload: str) -> int | None:
         """Return how many bytes an upload has; None when there is no such upload."""
+        if not _is_id(upload):
+            return None
         try:
             return self._path(repository, upload).stat().st_size
         except FileNotFoundError:
@@ -253,7 +255,7 @@ class UploadFiles:
         return self._folder / f"{upload}.{owner}"
 
     def _open(self, repository: str, upload: str) -> int | None:
-        if len(upload) != 2 * _ID_BYTES or not all(each in "0123456789abcdef" for each in upload):
+        if not _is_id(upload):
             return None
         path = self._path(repository, upload)
         try:
@@ -295,6 +297,11 @@ class UploadFiles:
         with self._lock:
             received, hasher = self._hashers.pop(upload, (-1, None))
         return hasher if received == size else None
+
+
+def _is_id(text: str) -> bool:
+    """Whether this can be an upload's id: what a client sends becomes a part of a path."""
+    return len(text) == 2 * _ID_BYTES and all(each in "0123456789abcdef" for each in text)
 
 
 def _check_offset(offset: int | None, size: int) -> None:
