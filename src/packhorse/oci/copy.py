@@ -5,7 +5,7 @@ blobs in a bounded number of threads, largest first; then manifests, children be
 failures do not stop the rest, and what depends on them is left out, so that nothing incomplete becomes visible.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 from packhorse.base.events import Reporter
@@ -64,8 +64,9 @@ def copy_graph(
 def plan_copy(source: ContentSource, destinations: Sequence[Destination], *, workers: int) -> PreparedCopy:
     """Read the graphs, ask the destinations what they have, and decide what is to be moved.
 
-    A destination that has a manifest has what is below it, for nobody may write a manifest before its parts; of an
-    index, which may be sparse, each manifest is asked for.
+    What a tag leads to is asked for by that tag alone, so an image that is there takes one question. A destination
+    that has a manifest has what is below it, for nobody may write a manifest before its parts; of an index, which may
+    be sparse, each manifest is asked for.
 
     Raises:
         IntegrityError: A manifest of the source is wrong or missing.
@@ -112,13 +113,17 @@ def _survey(destinations: Sequence[Destination], graphs: Sequence[Graph], worker
         if destinations[number].target.exists(descriptor):
             found[number].add(descriptor.digest)
 
-    def ask_tag(question: tuple[int, str]) -> None:
-        number, tag = question
-        target = destinations[number].target
-        if isinstance(target, NameFinder) and (descriptor := target.find(tag)) is not None:
-            tags[number][tag] = descriptor.digest
+    def ask_manifest(question: tuple[int, Descriptor, Sequence[str]]) -> None:
+        number, descriptor, names = question
+        named = _named(destinations[number].target, names)
+        tags[number].update((name, seen.digest) for name, seen in named.items())
+        # A tag that leads to it says of it what asking for it would.
+        if any((seen.digest, seen.size) == (descriptor.digest, descriptor.size) for seen in named.values()):
+            found[number].add(descriptor.digest)
+        else:
+            ask((number, descriptor))
 
-    _ask_all([(number, node.descriptor) for number, graph in enumerate(graphs) for node in graph.nodes], ask, workers)
+    _ask_all(list(_manifest_questions(destinations, graphs)), ask_manifest, workers)
     questions: list[tuple[int, Descriptor]] = []
     for number, graph in enumerate(graphs):
         whole = [node for node in graph.nodes if node.descriptor.digest in found[number]]
@@ -130,9 +135,28 @@ def _survey(destinations: Sequence[Destination], graphs: Sequence[Graph], worker
                 target.note_held(blob)
         questions += [(number, blob) for blob in graph.blobs if blob.digest not in found[number]]
     _ask_all(questions, ask, workers)
-    named = [(n, tag) for n, destination in enumerate(destinations) for root in destination.roots for tag in root.tags]
-    _ask_all(named, ask_tag, workers)
     return [Held(frozenset(digests), names) for digests, names in zip(found, tags, strict=True)]
+
+
+def _manifest_questions(
+    destinations: Sequence[Destination], graphs: Sequence[Graph]
+) -> Iterator[tuple[int, Descriptor, tuple[str, ...]]]:
+    """Yield every manifest that a destination is to have, with the tags that shall stand for it there."""
+    for number, (destination, graph) in enumerate(zip(destinations, graphs, strict=True)):
+        names: dict[Digest, tuple[str, ...]] = {}
+        for root in destination.roots:
+            digest = root.descriptor.digest
+            names[digest] = (*names.get(digest, ()), *root.tags)
+        for node in graph.nodes:
+            yield number, node.descriptor, names.get(node.descriptor.digest, ())
+
+
+def _named(target: ContentTarget, names: Iterable[str]) -> dict[str, Descriptor]:
+    """What tags stand for now, as far as the target can tell."""
+    if not isinstance(target, NameFinder):
+        return {}
+    seen = ((name, target.find(name)) for name in names)
+    return {name: descriptor for name, descriptor in seen if descriptor is not None}
 
 
 def _ask_all(questions: Sequence[_Question], ask: Callable[[_Question], None], workers: int) -> None:

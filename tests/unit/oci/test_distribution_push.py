@@ -141,6 +141,27 @@ def test_what_must_be_elsewhere_is_mounted_though_nobody_asked_for_it(
     assert not registry.asked("PUT .*/blobs/")
 
 
+def test_an_image_that_is_there_takes_one_question(registry: Registry, clients: Clients, source: Source) -> None:
+    image = registry.put_image("team/app", "1", CONTENT)
+    source.add(registry.repository("team/app").manifests[image.digest].content, image.media_type)
+    repository = clients.client().repository(f"{registry.host}/team/app", direct=True)
+    prepared = plan_copy(source, [Destination("app", repository, (Root(image, ("1",)),))], workers=1)
+    assert prepared.plan.is_empty
+    assert [request.path for request in registry.requests] == ["/v2/team/app/manifests/1"]
+
+
+def test_an_image_of_another_length_under_its_tag_is_asked_for_and_sent_again(
+    registry: Registry, clients: Clients, source: Source
+) -> None:
+    image = registry.put_image("team/app", "1", CONTENT)
+    source.add(registry.repository("team/app").manifests[image.digest].content, image.media_type)
+    registry.faults.append(Fault("HEAD .*/manifests/", faults.with_headers({"Content-Length": "1"}), times=-1))
+    repository = clients.client().repository(f"{registry.host}/team/app", direct=True)
+    plan = plan_copy(source, [Destination("app", repository, (Root(image, ("1",)),))], workers=1).plan
+    assert [step.descriptor for step in plan.manifests] == [image]
+    assert not plan.blobs
+
+
 def test_a_registry_without_mounts_gets_it_in_the_upload_that_it_began(
     registry: Registry, client: RegistryClient, repository: Repository, source: Source
 ) -> None:
