@@ -15,7 +15,7 @@ SDK_VENV := .cache/venv-helm-sdk
 export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 # Folders with Python in them that are there; typed ones without examples/, whose programs belong to their images.
-TYPED := $(wildcard src tests e2e corpus bench faults fuzz scripts)
+TYPED := $(wildcard src tests e2e corpus bench conformance faults fuzz scripts)
 LINTED := $(TYPED) $(wildcard examples)
 
 # What `make fuzz` and `make check` spend on fuzzing.
@@ -126,6 +126,11 @@ e2e: venv tools ## Run everything on a real Kubernetes with no road out (Linux, 
 faults: venv tools ## Run the verbs while network, disk, clock and operator fail (FAULTS_SECONDS=240 for a bound)
 	$(call say,Rounds of the verbs with faults)
 	$(PY) -m faults --seconds $(FAULTS_SECONDS) $(ARGS)
+
+.PHONY: conformance
+conformance: venv ## Run the distribution-spec's own program over every store (OCI_CONFORMANCE=/path/to/program)
+	$(call say,Conformance with the OCI distribution specification)
+	$(PY) -m conformance $(ARGS)
 
 # --- Gates -------------------------------------------------------------------------------------------------------
 

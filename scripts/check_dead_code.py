@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vulture.core import Vulture
 
-_USERS = ("src", "corpus", "bench", "faults", "fuzz", "scripts", "e2e")
+_USERS = ("src", "corpus", "bench", "conformance", "faults", "fuzz", "scripts", "e2e")
 _CONFIDENCE = 60
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _SHAPES = frozenset({"Struct", "Enum", "StrEnum", "IntEnum", "Flag", "IntFlag"})
