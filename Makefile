@@ -172,6 +172,7 @@ check-docs: venv
 	$(PY) scripts/check_docs_links.py
 	$(call say,Generated documentation is up to date)
 	$(PY) scripts/generate_docs.py --check
+	$(PY) -m conformance --check-docs
 	$(call say,Measurements in the documentation are those of their file)
 	$(PY) -m bench report --check
 

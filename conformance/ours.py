@@ -41,8 +41,7 @@ def collect(root: Path) -> Counts:
     collector = _Collector()
     told = io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.chdir(root):
-        # Without the run's own plugins, which would write its coverage and its cache.
-        ended = pytest.main(["--collect-only", "--quiet", "-p", "no:cacheprovider", SUITE], plugins=[collector])
+        ended = pytest.main(["--collect-only", "--quiet", SUITE], plugins=[collector])
     if ended != pytest.ExitCode.OK:
         raise ValueError(f"{SUITE} cannot be read: {told.getvalue()[-2000:]}")
     if collector.problems:

@@ -48,15 +48,18 @@ def writable_name(path: str, namespace: str | None, catalog: Catalog) -> str:
     """Return the full name of the repository that a client writes to, which need not be there yet.
 
     A first part that can only be a host (with a dot or a port, or ``localhost``) is the registry; without one, it is
-    the site's own.
+    the only registry that has the path, or the site's own.
     """
     registry, rest = namespace, path
     if registry is None:
         first, slash, after = path.partition("/")
         is_host = slash and ("." in first or ":" in first or _PORT.sub("", first) == "localhost")
+        if not is_host and len(known := catalog.registries(path)) == 1:
+            # What is written is what is read under the same words: a signature goes to the image that it is about.
+            return f"{known[0]}/{path}"
         registry, rest = (first, after) if is_host else (HOME, path)
-    if (known := _in_registry(registry, rest, catalog)) is not None:
-        return known
+    if (found := _in_registry(registry, rest, catalog)) is not None:
+        return found
     if registry.lower() in _DOCKER_HUB:
         return f"{DEFAULT_REGISTRY}/{rest if '/' in rest else _OFFICIAL + rest}"
     return _PORT.sub(r":\1", registry) + f"/{rest}"

@@ -163,6 +163,14 @@ def test_names_that_are_written(bed: Bed, path: str, namespace: str | None, expe
     store.close()
 
 
+def test_what_is_written_under_a_short_name_is_what_is_read(bed: Bed) -> None:
+    other = bed.upstream.manifest()
+    with bed.serving(bed.layout) as (server, catalog):
+        push(server, "library/redis", bed.upstream, other, "8")
+        check_whole(catalog, REDIS, "8", other)
+        assert server.ask("/v2/library/redis/manifests/7").headers["Docker-Content-Digest"] == bed.sealed.digest
+
+
 def test_a_store_that_is_none_is_refused(bed: Bed) -> None:
     with pytest.raises((UsageError, Exception), match="no store"), ExitStack() as opened:
         open_sources(Sources((), str(bed.layout)), opened)
