@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from packhorse.oci.model import Descriptor
 from packhorse.registry.answers import Answer, Code, json_answer, refusal
 from packhorse.registry.asks import Ask
 from packhorse.registry.exposition import CONTENT_TYPE
@@ -59,6 +60,10 @@ class OperatorApi:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._pages.answer, route.target, ask)
 
+    def suspect(self, descriptor: Descriptor) -> None:
+        """Take down that a source could not give some content."""
+        self._watch.suspect(descriptor)
+
     def close(self) -> None:
         """End the threads."""
         self._watch.close()
@@ -88,7 +93,7 @@ class OperatorApi:
             usage=usage,
             ready={name: reason is None for name, reason in reasons.items()},
             conflicts=_asked(watched.conflicts),
-            suspects=_asked(watched.suspects),
+            suspects=self._watch.suspects,
             certificate_not_after=ends,
         )
 

@@ -207,6 +207,7 @@ class RegistryServer:
                 )
             return await self._answer_stream(exchange, answer, content, run)
         except PackhorseError as error:
+            self._operators.suspect(content.descriptor)
             if exchange.response is not None:
                 # The length is promised already: all that is left is to break off, so that the client sees it.
                 _log.error("broke off %s: %s", content.descriptor.digest, error)

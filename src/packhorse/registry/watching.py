@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from packhorse.base.errors import PackhorseError
 from packhorse.oci.digest import Digest
+from packhorse.oci.model import Descriptor
 from packhorse.registry.ports import Catalog, Checked, StoreMeter
 from packhorse.store.usage import Usage
 
@@ -43,7 +44,6 @@ class Watched:
         sources: Each source that is served, by the name that its operator gave it.
         meter: The store that tells how full it is.
         conflicts: Counts the tags that two sources give to two manifests.
-        suspects: Counts the sources that gave a read error or wrong bytes.
         certificate_not_after: Tells when the server's certificate ends, in seconds since 1970; may wait for a disk.
         users: Tells which packages name a manifest.
     """
@@ -51,7 +51,6 @@ class Watched:
     sources: Mapping[str, Catalog] | None = None
     meter: StoreMeter | None = None
     conflicts: Callable[[], int] | None = None
-    suspects: Callable[[], int] | None = None
     certificate_not_after: Callable[[], float] | None = None
     users: Users = _nobody
 
@@ -63,7 +62,9 @@ class Watch:
         sources = {"catalog": catalog} if watched.sources is None else watched.sources
         meter = watched.meter if watched.meter is not None else _meter_of(catalog)
         # As many as can hang: a dead source keeps its thread.
-        self._pool = ThreadPoolExecutor(len(sources) + 2, thread_name_prefix="registry-watch")
+        self._pool = ThreadPoolExecutor(len(sources) + 3, thread_name_prefix="registry-watch")
+        self._sources = dict(sources)
+        self._suspects: set[str] = set()
         self._checks = {
             name: _Remembered(self._pool, _check_of(source), _CHECK_FRESH_SECONDS) for name, source in sources.items()
         }
@@ -86,6 +87,22 @@ class Watch:
     async def certificate_not_after(self) -> float | None:
         """Say when the server's certificate ends, in seconds since 1970; None where nobody can tell."""
         return None if self._ends is None else await self._ends.get()
+
+    @property
+    def suspects(self) -> int:
+        """How many sources gave a read error or wrong bytes since the server began."""
+        return len(self._suspects)
+
+    def suspect(self, descriptor: Descriptor) -> None:
+        """Remember the source that could not give some content, and say so in the log; looked for in a thread."""
+
+        def find() -> None:
+            name = next((name for name, source in self._sources.items() if _has(source, descriptor)), None)
+            if name is not None and name not in self._suspects:
+                self._suspects.add(name)
+                _log.error("%s is suspect: it could not give %s as it should be", name, descriptor.digest)
+
+        self._pool.submit(find)
 
     def _figure(self, ask: Callable[[], _T], what: str) -> "_Remembered[_T | None]":
         def figure() -> _T | None:
@@ -129,6 +146,13 @@ class _Remembered(Generic[_T]):
         if not asked.cancelled() and asked.exception() is None:
             self._known = asked.result()
             self._until = time.monotonic() + self._fresh_seconds
+
+
+def _has(source: Catalog, descriptor: Descriptor) -> bool:
+    try:
+        return source.locate(descriptor) is not None
+    except (PackhorseError, OSError):
+        return True
 
 
 def _meter_of(catalog: Catalog) -> StoreMeter | None:

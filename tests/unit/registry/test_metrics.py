@@ -27,7 +27,6 @@ def server(site: DirectorySite) -> Iterator[Server]:
     watched = Watched(
         sources={"/srv/store": site},
         conflicts=lambda: 3,
-        suspects=lambda: 1,
         certificate_not_after=lambda: 1_800_000_000.5,
     )
     with running(site, watched=watched) as server:
@@ -82,7 +81,7 @@ def test_the_store_is_measured(site: DirectorySite, server: Server) -> None:
 def test_what_the_starter_knows_is_shown(server: Server) -> None:
     found = metrics(server)
     assert found["packhorse_registry_conflicting_tags"] == 3
-    assert found["packhorse_registry_suspect_sources"] == 1
+    assert found["packhorse_registry_suspect_sources"] == 0
     assert found["packhorse_registry_certificate_not_after_timestamp_seconds"] == 1_800_000_000.5
     assert found['packhorse_registry_source_ready{source="/srv/store"}'] == 1
     assert found[f'packhorse_build_info{{version="{__version__}"}}'] == 1

@@ -34,7 +34,7 @@ def rules() -> list[dict[str, Any]]:
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The names of all samples that a server has."""
     store = DirectorySite.create(tmp_path_factory.mktemp("site") / "store")
-    watched = Watched(conflicts=lambda: 0, suspects=lambda: 0, certificate_not_after=lambda: 1.0)
+    watched = Watched(conflicts=lambda: 0, certificate_not_after=lambda: 1.0)
     with running(store, watched=watched) as server:
         server.ask("/v2/")
         found = families(server.ask("/metrics").body.decode())

@@ -323,6 +323,9 @@ def test_a_medium_that_cannot_be_read_breaks_the_answer_off_and_is_logged(
             server.ask(f"{REPOSITORY}/blobs/{digest}")
         monkeypatch.undo()
         assert server.ask(f"{REPOSITORY}/blobs/{digest}").status == 200
+        while b"packhorse_registry_suspect_sources 1\n" not in server.ask("/metrics").body:
+            time.sleep(0.01)
+    assert f"catalog is suspect: it could not give {digest}" in caplog.text
     assert f"broke off {digest}: the file cannot be read from byte" in caplog.text
     assert "Input/output error" in caplog.text
     assert not [record for record in caplog.records if record.exc_info]
