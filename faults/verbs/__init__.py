@@ -11,6 +11,7 @@ from faults.verbs.load import LoadRounds
 from faults.verbs.lock import LockRounds
 from faults.verbs.power import PowerRounds
 from faults.verbs.push import PushRounds
+from faults.verbs.registry import RegistryRounds
 from faults.verbs.serve import ServeRounds
 from faults.verbs.verify import VerifyRounds
 
@@ -23,6 +24,7 @@ VERBS: Mapping[str, Callable[[Path, Bed], Verb]] = {
     "load": lambda folder, _: LoadRounds(folder),
     "serve": lambda folder, _: ServeRounds(folder),
     "push": lambda folder, _: PushRounds(folder),
+    "registry": lambda folder, _: RegistryRounds(folder),
     "deploy": DeployRounds,
     "power": lambda folder, _: PowerRounds(folder),
 }

@@ -8,33 +8,28 @@ well; once all is well the client gets the rest from where it was, and no byte t
 """
 
 import re
-import selectors
 import signal
-import subprocess
 import threading
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
 from faults import messages, trouble
-from faults.command import Ended, packhorse, start
+from faults.command import packhorse
 from faults.disk import Disk
 from faults.proxy.misdeeds import READS
 from faults.proxy.schedule import Schedule
 from faults.pull import Puller
 from faults.rounds import Broken, Round
+from faults.served import Served
 from faults.stage import HOST, IMAGES, PackageStage
 
 __all__ = ["ServeRounds"]
 
 _BUNDLE = "shop-1.0.0.bundle.tar"
 _ITEMS = (re.escape(_BUNDLE), "store", r"sha256:[0-9a-f]{8}")
-_URL = re.compile(rb"http://127\.0\.0\.1:(\d+)")
-_READY_SECONDS = 20.0
-_STOP_SECONDS = 30.0
+_PATIENCE_SECONDS = 20.0
 _TRIES = 3
 _UNREADABLE = re.compile(r"(cannot serve|broke off) sha256:[0-9a-f]{64}.*(read error|cannot be read)")
 
@@ -115,7 +110,7 @@ class ServeRounds:
                 return _Harm(source, Disk(source.parent.resolve(), rules))
 
     def _first_run(self, turn: Round, harm: _Harm, puller: Puller) -> str:
-        served = _Served(turn.folder, harm.source, harm.disk)
+        served = Served(turn.folder, [str(harm.source)], harm.disk)
         if not served.port:
             messages.check(served.ended(), _ITEMS)
             if harm.disk is None and not harm.silent:
@@ -129,7 +124,7 @@ class ServeRounds:
                 if puller.pull(self._way(served.port, harm.schedule), stop):
                     break
             if harm.ending is not None:
-                stop.wait(_READY_SECONDS)
+                stop.wait(_PATIENCE_SECONDS)
         finally:
             stop.set()
             stopper.join()
@@ -138,7 +133,7 @@ class ServeRounds:
         return f"exit {code}, {len(puller.content)} of {len(self._upstream)} pulled, {len(puller.wrong)} wrong"
 
     def _second_run(self, turn: Round, source: Path, puller: Puller) -> None:
-        served = _Served(turn.folder, source, None)
+        served = Served(turn.folder, [str(source)])
         try:
             if not served.port:
                 raise Broken(f"the second server did not start\n{served.log}")
@@ -159,13 +154,13 @@ class ServeRounds:
         return int(self._stage.proxy.host.rpartition(":")[2])
 
     @staticmethod
-    def _stop_later(served: "_Served", harm: _Harm, stop: threading.Event) -> None:
+    def _stop_later(served: "Served", harm: _Harm, stop: threading.Event) -> None:
         if harm.ending is not None and not stop.wait(harm.after_seconds):
             served.send(harm.ending)
             stop.set()
 
     @staticmethod
-    def _check(harm: _Harm, puller: Puller, served: "_Served", code: int) -> None:
+    def _check(harm: _Harm, puller: Puller, served: "Served", code: int) -> None:
         if "Traceback (most recent call last)" in served.log:
             raise Broken(f"the server's log has a traceback\n{served.log}")
         if code != (-signal.SIGKILL if harm.ending == signal.SIGKILL else 0):
@@ -178,73 +173,3 @@ class ServeRounds:
             raise Broken(f"not all was served: {puller.failures}\n{served.log}")
         if sectors and puller.failures and not _UNREADABLE.search(served.log):
             raise Broken(f"the log does not say what can't be read: {puller.failures}\n{served.log}")
-
-
-class _Served:
-    """A running server; ``port`` is 0 where it ended instead of beginning."""
-
-    def __init__(self, folder: Path, source: Path, disk: Disk | None) -> None:
-        self.process = start(["serve", str(source), "--listen", "127.0.0.1:0"], folder, disk)
-        self._lines: list[str] = []
-        self._sent: list[signal.Signals] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.port = self._wait()
-
-    @property
-    def log(self) -> str:
-        """What it has printed to stderr so far."""
-        return "".join(self._lines)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        self._sent.append(number)
-        with suppress(ProcessLookupError):
-            self.process.send_signal(number)
-
-    def stop(self, number: signal.Signals) -> int:
-        """End it, and return its exit code."""
-        # A second signal would end it at once.
-        if self.process.poll() is None and number not in self._sent:
-            self.send(number)
-        try:
-            code = self.process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise Broken(f"the server did not end within {_STOP_SECONDS:.0f} s of {number.name}\n{self.log}") from None
-        self._close()
-        return code
-
-    def ended(self) -> Ended:
-        """What came of one that did not begin."""
-        code = self.process.wait()
-        self._close()
-        return Ended(("serve",), code, "", self.log, 0.0)
-
-    def _close(self) -> None:
-        self._reader.join()
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def _read(self) -> None:
-        if self.process.stderr is not None:
-            for line in self.process.stderr:
-                self._lines.append(line.decode("utf-8", "replace"))
-
-    def _wait(self) -> int:
-        """Wait until it says where it is."""
-        end = time.monotonic() + _READY_SECONDS
-        said = b""
-        with selectors.DefaultSelector() as selector:
-            assert self.process.stdout is not None  # noqa: S101 - it was asked for
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            while selector.select(max(0.0, end - time.monotonic())):
-                piece = self.process.stdout.read1()  # type: ignore[attr-defined]
-                said += piece
-                if found := _URL.search(said):
-                    return int(found[1])
-                if not piece:
-                    return 0
-        self.process.kill()
-        raise Broken(f"the server did not begin within {_READY_SECONDS:.0f} s\n{self.log}")
