@@ -3,15 +3,17 @@
 Clients push, move tags and delete, while garbage is collected all the time; the server is killed at any instant and
 started again, several times. Holds after each start: every tag stands for what was acknowledged last, or for what was
 being pushed when the server died; what a tag stands for is all there, byte for byte; every file among the blobs hashes
-to its name; nothing is left of files that were being written. At the end the clients finish, and all is as they want
-it.
+to its name, and what the database names is among them; nothing is left of files that were being written. At the end
+the clients finish, all is as they want it, and a collection leaves exactly what their tags lead to.
 """
 
 import hashlib
 import http.client
 import json
 import signal
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -118,6 +120,12 @@ class RegistryRounds:
         for path in (store / "blobs" / "sha256").iterdir():
             if hashlib.sha256(path.read_bytes()).hexdigest() != path.name:
                 raise Broken(f"{path.name} among the blobs has other bytes")
+        with closing(sqlite3.connect(store / "packhorse.db")) as names:
+            members = names.execute("SELECT DISTINCT digest, size FROM members").fetchall()
+        for digest, size in members:
+            path = store / "blobs" / digest.replace(":", "/")
+            if not path.is_file() or path.stat().st_size != size:
+                raise Broken(f"a repository has {digest}, and the store does not")
         if left := [path.name for path in (store / "incoming").iterdir()]:
             raise Broken(f"left of what was being written: {', '.join(left)}")
 
@@ -161,6 +169,8 @@ class _Client:
         reached: set[str] = set()
         for tag, allowed in self._tags.items():
             status, content = self._ask(port, "GET", f"manifests/{tag}")
+            if status not in {_OK, _NOT_FOUND}:
+                raise Broken(f"{self._name}:{tag} leads to what cannot be read: status {status}")
             found = f"sha256:{hashlib.sha256(content).hexdigest()}" if status == _OK else None
             if found not in allowed:
                 raise Broken(f"{self._name}:{tag} is {found}; acknowledged was one of {sorted(map(str, allowed))}")
