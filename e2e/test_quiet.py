@@ -7,6 +7,7 @@ it.
 
 import functools
 import http.client
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -263,6 +264,24 @@ def a_site_and_its_users(desk: Desk) -> None:
     assert "admin, ci" in desk.quiet(NOBODY, "registry", "status", site).stdout
 
 
+def a_store_and_what_stays_in_it(desk: Desk) -> None:
+    store = desk.folder / "store"
+    desk.plain("load", desk.bundle, "--store", store)
+    found = json.loads(desk.quiet(NOBODY, "store", "inventory", store, "-o", "json").stdout)
+    repository = found["repositories"][0]
+    image = f"{repository['name']}:{repository['tags'][0]}"
+    desk.quiet(NOBODY, "store", "pin", store, image, "--as", "drill")
+    desk.quiet(NOBODY, "store", "gc", store, "--grace", "0s")
+    desk.quiet(NOBODY, "store", "unpin", store, "drill")
+
+
+def what_a_cluster_uses(desk: Desk) -> None:
+    store = desk.folder / "store"
+    desk.plain("load", desk.bundle, "--store", store)
+    desk.deployed()
+    desk.quiet(only(desk.site.api_endpoint), "store", "pin", store, "--from-cluster", "--kubeconfig", desk.kubeconfig())
+
+
 def an_authority_and_what_it_issues(desk: Desk) -> None:
     keys = desk.folder / "keys"
     desk.quiet(NOBODY, "key", "ca", "--out", keys)
@@ -294,6 +313,10 @@ CASES: dict[str, list[Case]] = {
     "registry init": [a_site_and_its_users],
     "registry user": [a_site_and_its_users],
     "registry status": [a_site_and_its_users],
+    "store inventory": [a_store_and_what_stays_in_it],
+    "store pin": [a_store_and_what_stays_in_it, what_a_cluster_uses],
+    "store gc": [a_store_and_what_stays_in_it],
+    "store unpin": [a_store_and_what_stays_in_it],
     "key ca": [an_authority_and_what_it_issues],
     "key server-cert": [an_authority_and_what_it_issues],
     "key client-cert": [an_authority_and_what_it_issues],
