@@ -119,6 +119,8 @@ def test_what_refers_to_something_goes_with_it(site: DirectorySite, upstream: Up
     signature = upstream.signature(image)
     push_image(site, upstream, image, ["1"])
     push_image(site, upstream, signature)
+    # By what it says itself, without a tag; then by the tag of older clients, too.
+    assert collect(site) == Collected()
     push_image(site, upstream, signature, [image.digest.replace(":", "-") + ".sig"])
     assert collect(site) == Collected()
     site.delete_tag(NAME, "1")
