@@ -20,8 +20,8 @@ from packhorse.store.reserve import RESERVE, Reserve
 __all__ = ["DirectoryCollection", "collect_directory"]
 
 _BATCH = 400
-"""How many rows or files go in one transaction: others wait for a few milliseconds, and on a full disk the log of the
-database stays smaller than what is set aside for it."""
+"""How many rows or files go in one transaction: others wait for fractions of a second, and on a full disk the log of
+the database stays smaller than what is set aside for it."""
 
 
 class DirectoryCollection:

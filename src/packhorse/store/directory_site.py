@@ -119,10 +119,6 @@ class DirectorySite(DirectoryStore):
         """Remove uploads that nobody has added to for so long; return how many."""
         return self._uploads.expire(older_than_seconds)
 
-    def open_uploads(self) -> tuple[int, int]:
-        """Return how many uploads are not finished, and how many bytes they have."""
-        return self._uploads.open_uploads()
-
     def _take(self, count: int) -> None:
         self.room.take(count)
 

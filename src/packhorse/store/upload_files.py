@@ -226,14 +226,6 @@ class UploadFiles:
                 removed += self._expire(path, oldest)
         return removed
 
-    def open_uploads(self) -> tuple[int, int]:
-        """Return how many uploads are not finished, and how many bytes they have."""
-        sizes = []
-        for path in self._folder.iterdir():
-            with suppress(FileNotFoundError):
-                sizes.append(path.stat().st_size)
-        return len(sizes), sum(sizes)
-
     @staticmethod
     def _expire(path: Path, oldest: float) -> bool:
         if path.stat().st_mtime >= oldest:

@@ -233,9 +233,9 @@ def test_a_server_looks_after_its_store(site: DirectorySite) -> None:
     settings = StoreSettings(upload_seconds=0.05, collect_every_seconds=0.05, policy=Policy(grace_seconds=0.0))
     end = time.monotonic() + 20
     with StoreUpkeep(site, settings, look_seconds=0.05):
-        while time.monotonic() < end and (site.open_uploads()[0] or any((site.path / "blobs/sha256").iterdir())):
+        while time.monotonic() < end and (site.usage().uploads or any((site.path / "blobs/sha256").iterdir())):
             time.sleep(0.02)
-    assert site.open_uploads() == (0, 0)
+    assert site.usage().uploads == 0
     assert not list((site.path / "blobs" / "sha256").iterdir())
     assert site.repositories() == []
 

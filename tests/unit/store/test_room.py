@@ -125,10 +125,10 @@ def test_uploads_expire_unless_somebody_sends_to_them(small: DirectorySite) -> N
     for path in (small.path / "uploads").iterdir():
         if not path.name.startswith(recent):
             os.utime(path, (0, 0))
-    assert small.open_uploads() == (3, 0)
+    assert small.usage().uploads == 3
     assert small.expire_uploads(3600) == 1
     sink.write([b"goes on"])
     sink.close()
     assert small.received(NAME, forgotten) is None
     assert small.received(NAME, active) == 7
-    assert small.open_uploads() == (2, 7)
+    assert (small.usage().uploads, small.usage().upload_bytes) == (2, 7)
