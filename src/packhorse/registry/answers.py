@@ -21,6 +21,7 @@ __all__ = [
     "identified",
     "json_answer",
     "list_answer",
+    "not_a_digest",
     "page_of",
     "referrers_answer",
     "refusal",
@@ -117,6 +118,11 @@ def refusal(code: Code, message: str, status: int | None = None, **headers: str)
     answer = json_answer({"errors": errors}, status=_STATUS[code] if status is None else status)
     answer.headers.update((name.replace("_", "-"), value) for name, value in headers.items())
     return answer
+
+
+def not_a_digest(text: str) -> Answer:
+    """Answer to what stands where a digest must."""
+    return refusal(Code.DIGEST_INVALID, f"{text[:160]!r} is not a digest")
 
 
 def identified(answer: Answer, request_id: str) -> Answer:

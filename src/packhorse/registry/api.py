@@ -11,6 +11,7 @@ from packhorse.registry.answers import (
     Content,
     json_answer,
     list_answer,
+    not_a_digest,
     page_of,
     referrers_answer,
     refusal,
@@ -43,7 +44,7 @@ def _tell_nothing(_name: str, _target: str) -> str | None:
 class PullApi:
     """Decides what to answer, from a catalogue. Used by one thread."""
 
-    def __init__(self, catalog: Catalog, tell: Teller = _tell_nothing) -> None:
+    def __init__(self, catalog: Catalog, tell: Teller | None = None) -> None:
         """Make the half of the API that reads.
 
         Args:
@@ -51,7 +52,7 @@ class PullApi:
             tell: Says where a tag or digest of a repository is that is not here; None when that is not known.
         """
         self._catalog = catalog
-        self._tell = tell
+        self._tell = tell or _tell_nothing
         self._probes: OrderedDict[str, int] = OrderedDict()
         self.counters: Counter[str] = Counter()
         self._operations: dict[Operation, Callable[[str, Route, Ask], Answer]] = {
@@ -123,7 +124,7 @@ class PullApi:
 
     def _manifest(self, name: str, route: Route, ask: Ask) -> Answer:
         if ":" in route.target and as_digest(route.target) is None:
-            return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
+            return not_a_digest(route.target)
         descriptor = self._catalog.manifest(name, route.target)
         if descriptor is None:
             told = self._tell(name, route.target)
@@ -136,7 +137,7 @@ class PullApi:
     def _blob(self, name: str, route: Route, ask: Ask) -> Answer:
         digest = as_digest(route.target)
         if digest is None:
-            return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
+            return not_a_digest(route.target)
         descriptor = self._catalog.blob(name, digest)
         if descriptor is None:
             return refusal(Code.BLOB_UNKNOWN, f"{name} has no blob {digest} here")
@@ -176,7 +177,7 @@ class PullApi:
         """List referrers; an unknown repository or subject has none (a 404 would mean: no such API here)."""
         digest = as_digest(route.target)
         if digest is None:
-            return refusal(Code.DIGEST_INVALID, f"{route.target[:160]!r} is not a digest")
+            return not_a_digest(route.target)
         name = find_repository(route.name, ask.namespace, self._catalog)
         found = self._catalog.referrers(name, digest) if isinstance(name, str) else ()
         wanted = ask.query.get("artifactType")

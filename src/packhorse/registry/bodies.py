@@ -10,9 +10,8 @@ from typing import Protocol, TypeVar
 
 from packhorse.base.units import MIB
 from packhorse.registry.aiohttp_server import web
-from packhorse.registry.answers import Answer, Code, refusal
+from packhorse.registry.answers import Answer
 from packhorse.registry.push_api import Receive
-from packhorse.store.refusals import RoomError
 
 __all__ = ["BodyError", "InThread", "move_body", "read_body"]
 
@@ -54,6 +53,7 @@ async def move_body(request: web.BaseRequest, receive: Receive, in_thread: InThr
 
     Raises:
         BodyError: The client broke off, or sent another number of bytes than it said; what came is kept.
+        StoreRefusal: The store does not take it.
     """
     sink = receive.sink
     try:
@@ -62,8 +62,6 @@ async def move_body(request: web.BaseRequest, receive: Receive, in_thread: InThr
         await _pump(request, receive, in_thread)
         if receive.most_bytes is not None and sink.received - begun != receive.most_bytes:
             raise BodyError(f"expected {receive.most_bytes} bytes, found {sink.received - begun}")
-    except RoomError as error:
-        return refusal(Code.DENIED, error.message)
     finally:
         await in_thread(sink.close)
     return await in_thread(receive.answer)

@@ -6,18 +6,19 @@ with :class:`Receive`: the server moves the body into its sink and then asks wha
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
+from packhorse.base.errors import ConfigError, IntegrityError
 from packhorse.base.json_decoder import decode_as
 from packhorse.oci import manifest
 from packhorse.oci.digest import Digest
 from packhorse.oci.graph import Node
 from packhorse.oci.model import Descriptor, Index, Manifest
 from packhorse.oci.reference import Reference
-from packhorse.registry.answers import Answer, Code, refusal
+from packhorse.registry.answers import Answer, Code, not_a_digest, refusal
 from packhorse.registry.asks import Ask, as_digest, etags
 from packhorse.registry.manifest_entries import entry_of
 from packhorse.registry.names import find_repository, writable_name
@@ -32,10 +33,11 @@ from packhorse.store.refusals import (
     OffsetError,
     RoomError,
     SealedError,
+    StoreRefusal,
     WrongDigestError,
 )
 
-__all__ = ["MAX_TAGS", "PushApi", "Receive"]
+__all__ = ["MAX_TAGS", "PushApi", "Receive", "refusal_of"]
 
 MAX_TAGS = 100
 """The most tags in one request; the specification asks for ten at least."""
@@ -43,9 +45,11 @@ MAX_TAGS = 100
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,19})-([0-9]{1,19})(?:/[0-9*]+)?", re.ASCII)
 _ALGORITHMS = frozenset({"sha256", "sha512"})
 
+_Result = TypeVar("_Result")
 
-_REASONS: Mapping[type[PackhorseError], tuple[Code, int | None]] = {
+_REASONS: Mapping[type[StoreRefusal], tuple[Code, int | None]] = {
     BusyError: (Code.BLOB_UPLOAD_INVALID, 409),
+    OffsetError: (Code.RANGE_INVALID, None),
     WrongDigestError: (Code.DIGEST_INVALID, None),
     MissingPartError: (Code.MANIFEST_BLOB_UNKNOWN, None),
     ConditionError: (Code.DENIED, 412),
@@ -100,9 +104,7 @@ class PushApi:
         name = self._name(route, ask)
         if isinstance(name, Answer):
             return name
-        answer = _refused(lambda: self._put_manifest(name, route, ask, content), route, ask)
-        assert isinstance(answer, Answer)  # noqa: S101 - narrows the type
-        return answer
+        return _refused(lambda: self._put_manifest(name, route, ask, content), route, ask)
 
     def touch(self, route: Route, ask: Ask) -> bool:
         """Note that a client was told that a blob is there, which it will not send then; False when it is gone."""
@@ -124,7 +126,7 @@ class PushApi:
         wanted = ask.query.get("digest")
         digest = None if wanted is None else as_digest(wanted)
         if wanted is not None and digest is None:
-            return _not_a_digest(wanted)
+            return not_a_digest(wanted)
         algorithm = digest.algorithm if digest is not None else ask.query.get("digest-algorithm", "sha256")
         if algorithm not in _ALGORITHMS:
             return refusal(Code.DIGEST_INVALID, f"{algorithm[:40]!r} is not an algorithm here: sha256 and sha512 are")
@@ -137,7 +139,7 @@ class PushApi:
     def _mount(self, name: str, route: Route, ask: Ask) -> Answer | None:
         digest = as_digest(ask.query["mount"])
         if digest is None:
-            return _not_a_digest(ask.query["mount"])
+            return not_a_digest(ask.query["mount"])
         source = ask.query.get("from")
         if source is None:
             return None
@@ -162,7 +164,7 @@ class PushApi:
         wanted = ask.query.get("digest", "")
         digest = as_digest(wanted)
         if digest is None:
-            return _not_a_digest(wanted)
+            return not_a_digest(wanted)
         span = _span(ask)
         if isinstance(span, Answer):
             return span
@@ -178,7 +180,7 @@ class PushApi:
             return _no_upload(route)
         return Receive(
             sink,
-            lambda: _whole(_refused(lambda: self._keep(name, route, ask, digest), route, ask)),
+            lambda: _refused(lambda: self._keep(name, route, ask, digest), route, ask),
             ask.length,
         )
 
@@ -200,7 +202,7 @@ class PushApi:
         media_type = ask.headers.get("Content-Type", "").partition(";")[0].strip()
         digest = as_digest(route.target)
         if ":" in route.target and digest is None:
-            return _not_a_digest(route.target)
+            return not_a_digest(route.target)
         tags = tuple(ask.tags) if digest is not None else (route.target,)
         if (refused := _check_tags(tags)) is not None:
             return refused
@@ -227,7 +229,7 @@ class PushApi:
     def _delete_manifest(self, name: str, route: Route, _ask: Ask) -> Answer:
         digest = as_digest(route.target)
         if ":" in route.target and digest is None:
-            return _not_a_digest(route.target)
+            return not_a_digest(route.target)
         if digest is None:
             done = self._store.delete_tag(name, route.target)
         else:
@@ -237,7 +239,7 @@ class PushApi:
     def _delete_blob(self, name: str, route: Route, _ask: Ask) -> Answer:
         digest = as_digest(route.target)
         if digest is None:
-            return _not_a_digest(route.target)
+            return not_a_digest(route.target)
         done = self._store.delete_blob(name, digest)
         return Answer(202) if done else refusal(Code.BLOB_UNKNOWN, f"{name} has no blob {digest} here")
 
@@ -253,22 +255,23 @@ class PushApi:
         return reference.name
 
 
-def _refused(work: Callable[[], Answer | Receive], route: Route, ask: Ask) -> Answer | Receive:
+def refusal_of(error: StoreRefusal) -> Answer:
+    """Make an answer of a store's reason not to do something."""
+    code, status = _REASONS[type(error)]
+    return refusal(code, error.message, status)
+
+
+def _refused(work: Callable[[], _Result], route: Route, ask: Ask) -> _Result | Answer:
     """Do something, and make an answer of the store's reasons not to."""
     try:
         return work()
     except OffsetError as error:
-        answer = _progress(416, route, ask, route.target, error.received)
-        told = refusal(Code.RANGE_INVALID, error.message)
-        return Answer(416, {**answer.headers, **told.headers}, told.body)
-    except tuple(_REASONS) as error:
-        code, status = _REASONS[type(error)]
-        return refusal(code, error.message, status)
-
-
-def _whole(answer: Answer | Receive) -> Answer:
-    assert isinstance(answer, Answer)  # noqa: S101 - narrows the type: nothing more is wanted
-    return answer
+        told = refusal_of(error)
+        # Where to go on.
+        told.headers.update(_progress(told.status, route, ask, route.target, error.received).headers)
+        return told
+    except StoreRefusal as error:
+        return refusal_of(error)
 
 
 def _span(ask: Ask) -> tuple[int | None, int | None] | Answer:
@@ -344,7 +347,3 @@ def _no_upload(route: Route) -> Answer:
     return refusal(
         Code.BLOB_UPLOAD_UNKNOWN, f"{route.name} has no such upload: it was finished, cancelled or has expired"
     )
-
-
-def _not_a_digest(text: str) -> Answer:
-    return refusal(Code.DIGEST_INVALID, f"{text[:160]!r} is not a digest")

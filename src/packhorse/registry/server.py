@@ -25,11 +25,12 @@ from packhorse.registry.gate import USER, Admission, Gate
 from packhorse.registry.metrics import Finished, Metrics
 from packhorse.registry.operator_api import OperatorApi
 from packhorse.registry.ports import Catalog, SiteStore
-from packhorse.registry.push_api import PushApi, Receive
+from packhorse.registry.push_api import PushApi, Receive, refusal_of
 from packhorse.registry.request_log import REQUEST_ID, Logged, log_request, request_id, request_id_of
 from packhorse.registry.routes import Operation, Route, parse_route
 from packhorse.registry.transfer import Run, Sender
 from packhorse.registry.watching import Watched
+from packhorse.store.refusals import StoreRefusal
 
 __all__ = ["RegistryServer"]
 
@@ -71,7 +72,7 @@ class RegistryServer:
         """
         self._gate = gate
         self._catalog = catalog
-        self._api = PullApi(catalog) if tell is None else PullApi(catalog, tell)
+        self._api = PullApi(catalog, tell)
         self._pushes = PushApi(catalog) if isinstance(catalog, SiteStore) else None
         self._metrics = Metrics()
         self._operators = OperatorApi(catalog, watched, self._metrics, connections)
@@ -126,10 +127,7 @@ class RegistryServer:
     async def _decide_for(self, admission: Admission, route: Route, request: web.BaseRequest) -> Answer:
         ask = replace(_ask(request), sees=admission.sees)
         # Before anything is read or begun.
-        if self._catalog.is_instant:
-            refused = admission.check(self._catalog, route, ask)
-        else:
-            refused = await self._in_thread(lambda: admission.check(self._catalog, route, ask))
+        refused = await self._looking(lambda: admission.check(self._catalog, route, ask))
         return await self._decide(route, request, ask) if refused is None else refused
 
     async def _decide(self, route: Route, request: web.BaseRequest, ask: Ask) -> Answer:
@@ -147,10 +145,7 @@ class RegistryServer:
 
     async def _look(self, route: Route, ask: Ask) -> Answer:
         """Answer a request that changes nothing."""
-        if self._catalog.is_instant:
-            answer = self._api.answer(route, ask)
-        else:
-            answer = await self._in_thread(lambda: self._api.answer(route, ask))
+        answer = await self._looking(lambda: self._api.answer(route, ask))
         pushes = self._pushes
         if (
             pushes is None
@@ -161,7 +156,7 @@ class RegistryServer:
             return answer
         # Whoever asks like this is about to push, and leaves out what is there: it must not be collected meanwhile.
         is_there = await self._in_thread(lambda: pushes.touch(route, ask))
-        return answer if is_there else self._api.answer(route, ask)
+        return answer if is_there else await self._looking(lambda: self._api.answer(route, ask))
 
     async def _take(self, pushes: PushApi, route: Route, request: web.BaseRequest, ask: Ask) -> Answer:
         """Answer a request that changes something."""
@@ -175,6 +170,8 @@ class RegistryServer:
                 decided = await move_body(request, decided, self._in_thread)
         except BodyError as error:
             decided = refusal(Code.SIZE_INVALID, str(error), status=400)
+        except StoreRefusal as error:
+            decided = refusal_of(error)
         except (OSError, PackhorseError) as error:
             _log.error("cannot %s %s: %s", request.method, request.path, error)
             decided = refusal(Code.UNKNOWN, "the store cannot be written; its operator finds the reason in the log")
@@ -185,6 +182,10 @@ class RegistryServer:
         if content is None:
             return refusal(Code.SIZE_INVALID, f"a manifest has at most {manifest.MAX_MANIFEST_BYTES} bytes here")
         return await self._in_thread(lambda: pushes.put_manifest(route, ask, content))
+
+    async def _looking(self, look: Callable[[], _Result]) -> _Result:
+        """Look names up: at once where they are at hand, else in a thread."""
+        return look() if self._catalog.is_instant else await self._in_thread(look)
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)

@@ -14,7 +14,11 @@ __all__ = [
 ]
 
 
-class OffsetError(PackhorseError):
+class StoreRefusal(PackhorseError):  # noqa: N818 - nothing is wrong with the store
+    """Root of what a store answers instead of taking something."""
+
+
+class OffsetError(StoreRefusal):
     """Bytes came that do not follow those that are there."""
 
     def __init__(self, received: int) -> None:
@@ -22,15 +26,15 @@ class OffsetError(PackhorseError):
         self.received = received
 
 
-class BusyError(PackhorseError):
+class BusyError(StoreRefusal):
     """Somebody else is sending to the same upload."""
 
 
-class WrongDigestError(PackhorseError):
+class WrongDigestError(StoreRefusal):
     """The bytes that came do not hash to the digest that they are to be kept under."""
 
 
-class MissingPartError(PackhorseError):
+class MissingPartError(StoreRefusal):
     """A manifest names a blob that its repository does not have."""
 
     def __init__(self, digest: Digest) -> None:
@@ -38,13 +42,13 @@ class MissingPartError(PackhorseError):
         self.digest = digest
 
 
-class ConditionError(PackhorseError):
+class ConditionError(StoreRefusal):
     """A tag does not stand for what the client takes for granted (``If-Match``, ``If-None-Match``)."""
 
 
-class RoomError(PackhorseError):
+class RoomError(StoreRefusal):
     """There is no room: the disk, or what the store may take of it, is full."""
 
 
-class SealedError(PackhorseError):
+class SealedError(StoreRefusal):
     """What is to be changed lies in a sealed bundle, or would be hidden behind one."""
