@@ -7,6 +7,8 @@ manifest is kept, what it needs of other catalogues is copied into the store, an
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from packhorse.base.errors import IntegrityError
 from packhorse.base.units import MIB
 from packhorse.oci import graph, manifest
@@ -101,9 +103,7 @@ class SiteUnion(UnionCatalog):
             found = self._others.manifest(name, entry.tags[0])
             check_expectation(entry.expected, None if found is None else found.digest, entry.tags[0])
             if found is not None:
-                entry = ManifestEntry(
-                    entry.descriptor, entry.needs, entry.tags, entry.subject, entry.referrer, expected=None
-                )
+                entry = msgspec.structs.replace(entry, expected=None)
         parsed = manifest.parse(content, entry.descriptor.media_type, f"{name}@{entry.descriptor.digest}")
         self._adopt_parts(name, Node(entry.descriptor, content, parsed))
         self._store.put_manifest(name, entry, content)

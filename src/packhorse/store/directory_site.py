@@ -205,9 +205,7 @@ class DirectorySite(DirectoryStore):
     def _write(self, change: Callable[[], None]) -> None:
         try:
             change()
-        except FullError as error:
-            raise RoomError(f"the disk under the store {self.path} is full") from error
-        except OSError as error:
-            if error.errno in _FULL:
+        except (FullError, OSError) as error:
+            if isinstance(error, FullError) or error.errno in _FULL:
                 raise RoomError(f"the disk under the store {self.path} is full") from error
             raise store_error(self.path, error) from error

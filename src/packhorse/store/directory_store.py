@@ -394,25 +394,22 @@ class DirectoryStore:
         registry, _, path = name.partition("/")
         if registry not in self._names.registries(path):
             return None
-        return sorted(target for target in self._names.targets(registry, path) if ":" not in target)
+        return sorted(target for target in self._names.targets(name) if ":" not in target)
 
     def manifest(self, name: str, target: str) -> Descriptor | None:
         """Return the manifest that a tag or digest stands for in a repository."""
-        registry, _, path = name.partition("/")
-        found = self._names.find_name(registry, path, target)
+        found = self._names.find_name(name, target)
         if found is None and ":" in target:
-            found = self._names.find_member(registry, path, target, manifest=True)
+            found = self._names.find_member(name, target, manifest=True)
         return found
 
     def blob(self, name: str, digest: Digest) -> Descriptor | None:
         """Return content that a repository has."""
-        registry, _, path = name.partition("/")
-        return self._names.find_member(registry, path, digest, manifest=False)
+        return self._names.find_member(name, digest, manifest=False)
 
     def referrers(self, name: str, subject: Digest) -> list[Descriptor]:
         """Return what refers to a manifest within a repository, sorted by digest."""
-        registry, _, path = name.partition("/")
-        return self._names.referrers(registry, path, subject)
+        return self._names.referrers(name, subject)
 
 
 def _write_marker(path: Path) -> None:

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 import msgspec
 
 from packhorse.oci.digest import Digest
-from packhorse.oci.model import Descriptor, canonical_json
+from packhorse.oci.model import Descriptor
 from packhorse.store.names_database import (
     Membership,
     NamesDatabase,
@@ -15,6 +15,7 @@ from packhorse.store.names_database import (
     find_repository,
     repository_id,
     write_names,
+    write_referrer,
 )
 from packhorse.store.refusals import ConditionError, MissingPartError
 
@@ -69,10 +70,9 @@ def add_blob(database: NamesDatabase, name: str, descriptor: Descriptor, place: 
         place: Puts the content where it belongs; called while nobody else can write, so that no collection of garbage
             comes between the content and its name.
     """
-    registry, _, path = name.partition("/")
     with database.transaction() as connection:
         place()
-        add_members(connection, repository_id(connection, registry, path), Membership((), (descriptor,)))
+        add_members(connection, repository_id(connection, name), Membership((), (descriptor,)))
 
 
 def add_manifest(database: NamesDatabase, name: str, entry: ManifestEntry, place: Callable[[], None]) -> None:
@@ -82,9 +82,8 @@ def add_manifest(database: NamesDatabase, name: str, entry: ManifestEntry, place
         MissingPartError: The repository does not have a blob that it needs.
         ConditionError: The tag stands for something else than was expected.
     """
-    registry, _, path = name.partition("/")
     with database.transaction() as connection:
-        repository = repository_id(connection, registry, path)
+        repository = repository_id(connection, name)
         _check_parts(connection, repository, entry.needs)
         if entry.expected is not None and entry.tags:
             _check_expected(connection, repository, entry.tags[0], entry.expected)
@@ -92,10 +91,7 @@ def add_manifest(database: NamesDatabase, name: str, entry: ManifestEntry, place
         add_members(connection, repository, Membership((entry.descriptor.plain(),)))
         write_names(connection, repository, entry.tags, entry.descriptor)
         if entry.subject is not None and entry.referrer is not None:
-            connection.execute(
-                "INSERT OR REPLACE INTO referrers VALUES (?, ?, ?, ?)",
-                (repository, entry.subject, entry.descriptor.digest, canonical_json(entry.referrer)),
-            )
+            write_referrer(connection, repository, entry.subject, entry.referrer)
 
 
 def touch_member(database: NamesDatabase, name: str, digest: Digest, older_than: float) -> bool:
@@ -191,8 +187,6 @@ def check_expectation(expected: Expectation, found: str | None, tag: str) -> Non
     Raises:
         ConditionError: It is something else.
     """
-    holds = found is None if not (expected.digests or expected.anything) else found is not None
-    if found is not None and expected.digests and found not in expected.digests:
-        holds = False
+    holds = found in expected.digests if expected.digests else (found is not None) is expected.anything
     if not holds:
         raise ConditionError(f"the tag {tag} stands for {found or 'nothing'}")

@@ -17,7 +17,16 @@ from packhorse.oci.model import Descriptor, canonical_json, decode_json
 from packhorse.oci.reference import Reference
 from packhorse.store.usage import Usage
 
-__all__ = ["FullError", "Membership", "NamesDatabase", "add_members", "find_repository", "repository_id", "write_names"]
+__all__ = [
+    "FullError",
+    "Membership",
+    "NamesDatabase",
+    "add_members",
+    "find_repository",
+    "repository_id",
+    "write_names",
+    "write_referrer",
+]
 
 _SCHEMA_VERSION = 3
 _BUSY_SECONDS = 30.0
@@ -95,29 +104,27 @@ class NamesDatabase:
         rows = self._rows("SELECT registry FROM repositories WHERE path = ? ORDER BY registry", path)
         return [registry for (registry,) in rows]
 
-    def targets(self, registry: str, path: str) -> list[str]:
+    def targets(self, name: str) -> list[str]:
         """Return the tags, and the digests that are names, of a repository."""
         rows = self._rows(
             "SELECT target FROM names JOIN repositories ON repository = id WHERE path = ? AND registry = ?",
-            path,
-            registry,
+            *_key(name),
         )
         return [target for (target,) in rows]
 
-    def find_name(self, registry: str, path: str, target: str) -> Descriptor | None:
+    def find_name(self, name: str, target: str) -> Descriptor | None:
         """Return what a tag (or a digest that is a name) stands for."""
         rows = self._rows(
             "SELECT descriptor FROM names JOIN repositories ON repository = id"
             " WHERE path = ? AND registry = ? AND target = ?",
-            path,
-            registry,
+            *_key(name),
             target,
         )
         return self._decode(rows[0][0]) if rows else None
 
-    def find_member(self, registry: str, path: str, digest: str, *, manifest: bool) -> Descriptor | None:
+    def find_member(self, name: str, digest: str, *, manifest: bool) -> Descriptor | None:
         """Return a manifest, or with ``manifest=False`` any content, that a repository has."""
-        rows = self._rows(_FIND_MEMBER, path, registry, digest, int(manifest))
+        rows = self._rows(_FIND_MEMBER, *_key(name), digest, int(manifest))
         if not rows:
             return None
         media_type, found, size = rows[0]
@@ -125,12 +132,10 @@ class NamesDatabase:
 
     def member_added(self, name: str, digest: Digest) -> int | None:
         """Return when a repository got content, in seconds since 1970; None when it does not have it."""
-        registry, _, path = name.partition("/")
         rows = self._rows(
             "SELECT added FROM members JOIN repositories ON repository = id"
             " WHERE path = ? AND registry = ? AND digest = ?",
-            path,
-            registry,
+            *_key(name),
             digest,
         )
         return int(rows[0][0]) if rows else None
@@ -141,12 +146,10 @@ class NamesDatabase:
 
     def extent_of(self, name: str) -> tuple[int, int]:
         """Return how many manifests a repository has, and how many bytes in all."""
-        registry, _, path = name.partition("/")
         rows = self._rows(
             "SELECT total(is_manifest), total(size) FROM members JOIN repositories ON repository = id"
             " WHERE path = ? AND registry = ?",
-            path,
-            registry,
+            *_key(name),
         )
         return int(rows[0][0]), int(rows[0][1])
 
@@ -164,13 +167,12 @@ class NamesDatabase:
         )
         return sorted(f"{registry}/{path}" for registry, path in rows)
 
-    def referrers(self, registry: str, path: str, subject: str) -> list[Descriptor]:
+    def referrers(self, name: str, subject: str) -> list[Descriptor]:
         """Return what refers to a manifest within a repository, sorted by digest."""
         rows = self._rows(
             "SELECT descriptor FROM referrers JOIN repositories ON repository = id"
             " WHERE path = ? AND registry = ? AND subject = ? ORDER BY digest",
-            path,
-            registry,
+            *_key(name),
             subject,
         )
         return [self._decode(descriptor) for (descriptor,) in rows]
@@ -215,7 +217,7 @@ class NamesDatabase:
         """
         with self.transaction() as connection:
             check()
-            repository = repository_id(connection, reference.registry, reference.repository)
+            repository = repository_id(connection, reference.name)
             add_members(connection, repository, members)
             if target := reference.tag or reference.digest:
                 write_names(connection, repository, [target], descriptor)
@@ -224,15 +226,11 @@ class NamesDatabase:
         self, name: str, subject: Digest, referrer: Descriptor, members: Membership, check: Callable[[], None]
     ) -> None:
         """List a manifest as a referrer of ``subject`` in the repository ``name``, which has its parts from now on."""
-        registry, _, path = name.partition("/")
         with self.transaction() as connection:
             check()
-            repository = repository_id(connection, registry, path)
+            repository = repository_id(connection, name)
             add_members(connection, repository, members)
-            connection.execute(
-                "INSERT OR REPLACE INTO referrers VALUES (?, ?, ?, ?)",
-                (repository, subject, referrer.digest, canonical_json(referrer)),
-            )
+            write_referrer(connection, repository, subject, referrer)
 
     def add_bundle(self, root: Descriptor, check: Callable[[], None]) -> None:
         """Keep the root of a bundle; ``check`` as for :meth:`set_name`."""
@@ -368,18 +366,31 @@ def write_names(
     )
 
 
+def write_referrer(connection: sqlite3.Connection, repository: int, subject: Digest, referrer: Descriptor) -> None:
+    """List a manifest as a referrer of another one."""
+    connection.execute(
+        "INSERT OR REPLACE INTO referrers VALUES (?, ?, ?, ?)",
+        (repository, subject, referrer.digest, canonical_json(referrer)),
+    )
+
+
 def find_repository(connection: sqlite3.Connection, name: str) -> int | None:
     """Return the key of a repository by its full name; None where there is none."""
-    registry, _, path = name.partition("/")
-    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", (path, registry)).fetchone()
+    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", _key(name)).fetchone()
     return None if row is None else int(row[0])
 
 
-def repository_id(connection: sqlite3.Connection, registry: str, path: str) -> int:
-    """Return the key of a repository, which is made where there is none."""
-    connection.execute("INSERT OR IGNORE INTO repositories (path, registry) VALUES (?, ?)", (path, registry))
-    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", (path, registry)).fetchone()
+def repository_id(connection: sqlite3.Connection, name: str) -> int:
+    """Return the key of a repository by its full name; it is made where there is none."""
+    connection.execute("INSERT OR IGNORE INTO repositories (path, registry) VALUES (?, ?)", _key(name))
+    row = connection.execute("SELECT id FROM repositories WHERE path = ? AND registry = ?", _key(name)).fetchone()
     return int(row[0])
+
+
+def _key(name: str) -> tuple[str, str]:
+    """Cut a full name into path and registry, as the database has them."""
+    registry, _, path = name.partition("/")
+    return path, registry
 
 
 def add_members(connection: sqlite3.Connection, repository: int, members: Membership) -> None:
