@@ -22,9 +22,10 @@ from packhorse.oci.manifest import MAX_MANIFEST_BYTES, parse, successors
 from packhorse.oci.model import Descriptor, Index
 from packhorse.oci.ports import BlobStream, ContentSource
 from packhorse.oci.reference import Reference
-from packhorse.store.directory_store import DirectoryStore, is_store
+from packhorse.store.directory_store import DirectoryStore
 from packhorse.store.layout_source import LayoutSource
 from packhorse.store.open_source import is_file_source, open_files, parse_source
+from packhorse.store.store_folder import is_store
 
 __all__ = ["PushPlan", "PushResult", "PushSource", "open_source", "plan_push", "push"]
 

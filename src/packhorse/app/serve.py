@@ -21,9 +21,10 @@ from packhorse.registry.site_union import SiteUnion
 from packhorse.registry.union_catalog import UnionCatalog
 from packhorse.registry.watching import Watched
 from packhorse.store.directory_site import DirectorySite
-from packhorse.store.directory_store import DirectoryStore, is_store
+from packhorse.store.directory_store import DirectoryStore
 from packhorse.store.layout_source import LayoutSource
 from packhorse.store.open_source import is_file_source, open_files, parse_source
+from packhorse.store.store_folder import is_store
 
 __all__ = ["Conflict", "Protection", "Serving", "Sources", "open_catalogs", "open_sources", "serve"]
 

@@ -16,7 +16,8 @@ from packhorse.kube.workloads import image_uses
 from packhorse.oci.digest import Digest
 from packhorse.oci.reference import Reference
 from packhorse.registry.names import find_repository
-from packhorse.store.directory_store import DirectoryStore, is_store
+from packhorse.store.directory_store import DirectoryStore
+from packhorse.store.store_folder import is_store
 
 __all__ = ["pin", "pin_from_cluster", "unpin", "used_by_releases"]
 

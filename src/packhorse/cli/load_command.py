@@ -12,7 +12,8 @@ from packhorse.bundle.verify import default_workers
 from packhorse.cli.console import Console, examples, pass_console
 from packhorse.cli.output import OutputFormat, output_option, print_json
 from packhorse.cli.reporters import open_reporter
-from packhorse.store.directory_store import DirectoryStore, is_store
+from packhorse.store.directory_store import DirectoryStore
+from packhorse.store.store_folder import is_store
 
 __all__ = ["command"]
 

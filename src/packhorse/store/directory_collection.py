@@ -13,9 +13,10 @@ from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.store import names_collection
 from packhorse.store.collection import Collected, Policy, Removal, RepositoryContent, Swept, collect
-from packhorse.store.directory_store import DATABASE, DirectoryStore, blob_name
+from packhorse.store.directory_store import DirectoryStore
 from packhorse.store.names_database import NamesDatabase
 from packhorse.store.reserve import RESERVE, Reserve
+from packhorse.store.store_folder import DATABASE, blob_name
 
 __all__ = ["DirectoryCollection", "collect_directory"]
 

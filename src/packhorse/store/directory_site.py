@@ -23,12 +23,13 @@ from packhorse.base.unfinished import sync_folder, unfinished_file
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor
 from packhorse.store import names_changes
-from packhorse.store.directory_store import INCOMING, DirectoryStore, blob_name, make_folder, store_error, write_whole
+from packhorse.store.directory_store import DirectoryStore
 from packhorse.store.names_changes import ManifestEntry
 from packhorse.store.names_database import FullError, NamesDatabase
 from packhorse.store.refusals import MissingPartError, RoomError
 from packhorse.store.reserve import RESERVE, Reserve
 from packhorse.store.room import Room, RoomLimits
+from packhorse.store.store_folder import INCOMING, blob_name, make_folder, store_error, write_whole
 from packhorse.store.upload_files import UploadFiles, UploadSink
 from packhorse.store.usage import Usage
 

@@ -10,7 +10,6 @@
       index.json         the names for other tools, written by write_index()
 """
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Self
 
 import msgspec
 
-from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError, RegistryError, UsageError
+from packhorse.base.errors import ConfigError, IntegrityError, RegistryError
 from packhorse.base.unfinished import remove_abandoned, sync_folder, unfinished_file
 from packhorse.oci import graph, manifest, media_types
 from packhorse.oci.blob_streams import ThreadBuffer
@@ -34,27 +33,19 @@ from packhorse.store.layout_index import REF_NAME
 from packhorse.store.layout_source import FolderFiles, checked_extent
 from packhorse.store.names_changes import set_pins
 from packhorse.store.names_database import Membership, NamesDatabase
+from packhorse.store.store_folder import (
+    DATABASE,
+    INCOMING,
+    blob_name,
+    is_store,
+    make_folder,
+    store_error,
+    write_all,
+    write_whole,
+)
 from packhorse.store.usage import Usage
 
-__all__ = [
-    "DATABASE",
-    "INCOMING",
-    "DirectoryStore",
-    "blob_name",
-    "is_store",
-    "make_folder",
-    "store_error",
-    "write_whole",
-]
-
-DATABASE = "packhorse.db"
-INCOMING = "incoming"
-"""Where content is written until it is whole."""
-
-
-def is_store(path: Path) -> bool:
-    """Whether a folder is a store."""
-    return (path / DATABASE).is_file()
+__all__ = ["DirectoryStore"]
 
 
 def _may_become_store(path: Path) -> bool:
@@ -181,7 +172,7 @@ class DirectoryStore:
                 message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave more"
                 raise IntegrityError(message)
             hasher.update(buffer[:count])
-            _write_all(fd, buffer[:count])
+            write_all(fd, buffer[:count])
             written += count
         if written != descriptor.size:
             message = f"expected {descriptor.size} bytes of {descriptor.digest}, the source gave {written}"
@@ -419,43 +410,3 @@ def _write_marker(path: Path) -> None:
         if (path / "oci-layout").read_bytes() == content:
             return
     write_whole(path, "oci-layout", content)
-
-
-def blob_name(digest: Digest) -> str:
-    """Return where a blob lies in an OCI layout (image-layout.md, "Blobs")."""
-    return f"blobs/{digest.algorithm}/{digest.hex}"
-
-
-def _write_all(fd: int, content: memoryview) -> None:
-    while content:
-        content = content[os.write(fd, content) :]
-
-
-def write_whole(folder: Path, name: str, content: bytes) -> None:
-    """Write a small file of a store so that it is seen whole or not at all, and lasts."""
-    final = folder / name
-    with unfinished_file(folder / INCOMING) as (temporary, fd):
-        _write_all(fd, memoryview(content))
-        os.fsync(fd)
-        temporary.rename(final)
-        sync_folder(final.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that outlasts a power failure; one that is there may be of a run killed before its sync."""
-    if not folder.parent.is_dir():
-        make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    # Where the folder above may not be read, somebody else has made this one.
-    with suppress(PermissionError):
-        sync_folder(folder.parent)
-
-
-def store_error(path: Path, error: OSError) -> PackhorseError:
-    """Say why a store can't be written."""
-    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-        return UsageError(
-            f"{path} cannot be a store: a file stands there", hint="name a new or empty folder for the store"
-        )
-    hint = "free some room, or name a store on another disk" if error.errno == errno.ENOSPC else None
-    return PackhorseError(f"the store {path} cannot be written: {error.strerror or error}", hint=hint)

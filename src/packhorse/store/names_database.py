@@ -15,6 +15,7 @@ from packhorse.base.errors import ConfigError, IntegrityError, PackhorseError
 from packhorse.oci.digest import Digest
 from packhorse.oci.model import Descriptor, canonical_json, decode_json
 from packhorse.oci.reference import Reference
+from packhorse.store.names_schema import SCHEMA_VERSION, bring_up_to_date
 from packhorse.store.usage import Usage
 
 __all__ = [
@@ -28,34 +29,7 @@ __all__ = [
     "write_referrer",
 ]
 
-_SCHEMA_VERSION = 3
 _BUSY_SECONDS = 30.0
-# A repository is looked up by its path alone when a client does not say which registry it means, hence the key's order.
-_SCHEMA = """
-CREATE TABLE repositories (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL, registry TEXT NOT NULL, UNIQUE (path, registry)
-) STRICT;
-CREATE TABLE names (
-    repository INTEGER NOT NULL REFERENCES repositories, target TEXT NOT NULL, descriptor BLOB NOT NULL,
-    digest TEXT NOT NULL DEFAULT '', added INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (repository, target)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE members (
-    repository INTEGER NOT NULL REFERENCES repositories, digest TEXT NOT NULL, media_type TEXT NOT NULL,
-    size INTEGER NOT NULL, is_manifest INTEGER NOT NULL, added INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (repository, digest)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX members_by_digest ON members (digest);
-CREATE TABLE referrers (
-    repository INTEGER NOT NULL REFERENCES repositories, subject TEXT NOT NULL, digest TEXT NOT NULL,
-    descriptor BLOB NOT NULL, PRIMARY KEY (repository, subject, digest)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE bundles (
-    digest TEXT PRIMARY KEY, descriptor BLOB NOT NULL, added INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE pins (
-    owner TEXT NOT NULL, digest TEXT NOT NULL, reference TEXT NOT NULL, PRIMARY KEY (owner, digest)
-) STRICT, WITHOUT ROWID;
-"""
 _FIND_MEMBER = """
 SELECT media_type, digest, size FROM members JOIN repositories ON repository = id
 WHERE path = ? AND registry = ? AND digest = ? AND is_manifest >= ?
@@ -250,25 +224,16 @@ class NamesDatabase:
 
     def _prepare(self) -> None:
         version = self._reader.execute("PRAGMA user_version").fetchone()[0]
-        if version > _SCHEMA_VERSION:
-            message = f"{self._where} has the schema version {version}; this Packhorse reads up to {_SCHEMA_VERSION}"
+        if version > SCHEMA_VERSION:
+            message = f"{self._where} has the schema version {version}; this Packhorse reads up to {SCHEMA_VERSION}"
             raise ConfigError(message, hint="update Packhorse")
         if self._writer is None:
             return
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
-        if version < _SCHEMA_VERSION:
+        if version < SCHEMA_VERSION:
             with self.transaction() as connection:
-                # Another process may have been first between the look above and the lock.
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    for statement in _SCHEMA.split(";\n"):
-                        connection.execute(statement)
-                if version == 1:
-                    _migrate_from_1(connection)
-                if version in {1, 2}:
-                    _migrate_from_2(connection)
-                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                bring_up_to_date(connection)
 
     def _rows(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
         with self._read_lock, self._translated():
@@ -330,29 +295,6 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         # In WAL mode on a medium that cannot be written: nobody else writes there either, so no locks are needed.
         return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     return connection
-
-
-def _migrate_from_1(connection: sqlite3.Connection) -> None:
-    connection.execute("ALTER TABLE members ADD COLUMN added INTEGER NOT NULL DEFAULT 0")
-    connection.execute("ALTER TABLE names ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
-    for repository, target, content in connection.execute(
-        "SELECT repository, target, descriptor FROM names"
-    ).fetchall():
-        digest = decode_json(content, Descriptor, "a name of the store").digest
-        connection.execute(
-            "UPDATE names SET digest = ? WHERE repository = ? AND target = ?", (digest, repository, target)
-        )
-
-
-def _migrate_from_2(connection: sqlite3.Connection) -> None:
-    for table in ("names", "bundles"):
-        # What was there before ages from now on.
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN added INTEGER NOT NULL DEFAULT 0")
-        connection.execute(f"UPDATE {table} SET added = ?", (int(time.time()),))  # noqa: S608 - one of two constants
-    connection.execute(
-        "CREATE TABLE pins (owner TEXT NOT NULL, digest TEXT NOT NULL, reference TEXT NOT NULL,"
-        " PRIMARY KEY (owner, digest)) STRICT, WITHOUT ROWID"
-    )
 
 
 def write_names(
