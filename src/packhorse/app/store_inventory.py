@@ -1,6 +1,5 @@
 """``store inventory``: what a store has."""
 
-import os
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ import msgspec
 from packhorse.app.known_images import known_of_store
 from packhorse.oci.digest import Digest
 from packhorse.store.directory_store import DirectoryStore
+from packhorse.store.store_folder import file_sizes
 
 __all__ = ["Inventory", "InventoryBundle", "InventoryRepository", "take_inventory"]
 
@@ -88,9 +88,6 @@ def _sizes(path: Path) -> dict[str, int]:
 
 
 def _entries(folder: Path) -> list[tuple[str, int]]:
-    found = []
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                found.append((entry.name, entry.stat(follow_symlinks=False).st_size))
-    return found
+    with suppress(FileNotFoundError):
+        return list(file_sizes(folder))
+    return []

@@ -4,8 +4,6 @@ Each writer holds a lock on its file, which the kernel lets go of when the proce
 killed writer has left is told from what somebody is writing, and its room is free again with the next one.
 """
 
-import errno
-import fcntl
 import os
 import secrets
 import time
@@ -14,11 +12,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["forget_unfinished", "new_file", "remove_abandoned", "sync_file", "sync_folder", "unfinished_file"]
+from packhorse.base.file_lock import try_lock
+
+__all__ = [
+    "discard",
+    "forget_unfinished",
+    "new_file",
+    "remove_abandoned",
+    "sync_file",
+    "sync_folder",
+    "unfinished_file",
+]
 
 _ABANDONED_AFTER_SECONDS: Final = 24 * 3600.0
 """Where the file system has no locks: so long nobody writes to a file without touching it."""
-_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 @contextmanager
@@ -37,10 +44,15 @@ def unfinished_file(folder: Path, prefix: str = "", mode: int = 0o644) -> Iterat
     try:
         yield path, fd
     finally:
-        try:
-            path.unlink(missing_ok=True)
-        finally:
-            os.close(fd)
+        discard(path, fd)
+
+
+def discard(path: Path, fd: int) -> None:
+    """Remove a file, unless it was renamed, and let go of its lock."""
+    try:
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -75,11 +87,7 @@ def sync_file(path: Path) -> None:
     Raises:
         OSError: The disk did not take it.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    _sync(path, os.O_RDONLY)
     _sync_name(path)
 
 
@@ -89,11 +97,7 @@ def sync_folder(folder: Path) -> None:
     Raises:
         OSError: The disk did not take it.
     """
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def remove_abandoned(folder: Path, prefix: str = "") -> None:
@@ -103,6 +107,14 @@ def remove_abandoned(folder: Path, prefix: str = "") -> None:
             if path.name.startswith(prefix):
                 with suppress(OSError):
                     _remove_if_abandoned(path)
+
+
+def _sync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _sync_name(path: Path) -> None:
@@ -120,7 +132,7 @@ def _begin(folder: Path, prefix: str, mode: int) -> tuple[Path, int]:
         path = folder / f"{prefix}{secrets.token_hex(16)}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            is_ours = _lock(fd) is not False and os.fstat(fd).st_nlink
+            is_ours = try_lock(fd) is not False and os.fstat(fd).st_nlink
         except BaseException:
             os.close(fd)
             raise
@@ -133,21 +145,8 @@ def _begin(folder: Path, prefix: str, mode: int) -> tuple[Path, int]:
 def _remove_if_abandoned(path: Path) -> None:
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        locked = _lock(fd)
+        locked = try_lock(fd)
         if locked or (locked is None and os.fstat(fd).st_mtime < time.time() - _ABANDONED_AFTER_SECONDS):
             path.unlink()
     finally:
         os.close(fd)
-
-
-def _lock(fd: int) -> bool | None:
-    """Lock an open file; False when somebody else has it locked, None when there are no locks here."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        return None
-    return True

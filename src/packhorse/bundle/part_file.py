@@ -5,7 +5,6 @@ a build claims the name first, with a lock that the kernel lets go of when the p
 """
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,12 +14,11 @@ from typing import Final, Self
 import msgspec
 
 from packhorse.base.errors import PackhorseError, UsageError
+from packhorse.base.file_lock import try_lock
 
 __all__ = ["PartFile", "claimed", "make_durable", "sync_error", "write_error"]
 
 _ELSEWHERE: Final = "name another place with --output"
-_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
-"""What file systems without locks answer: there a build goes on without one."""
 
 
 class PartFile(msgspec.Struct, frozen=True):
@@ -148,13 +146,13 @@ def _claim(names: PartFile) -> int:
 
 def _lock(fd: int, final: Path) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        message = f"another build is writing {final}"
-        raise UsageError(message, hint=f"wait until it is done, or {_ELSEWHERE}") from error
+        # Where the file system has no locks, a build goes on without one.
+        is_taken = try_lock(fd) is False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise write_error(error, final) from error
+        raise write_error(error, final) from error
+    if is_taken:
+        message = f"another build is writing {final}"
+        raise UsageError(message, hint=f"wait until it is done, or {_ELSEWHERE}")
 
 
 def _is_still(fd: int, path: Path) -> bool:

@@ -3,12 +3,14 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from packhorse.base.units import format_bytes
 from packhorse.store.refusals import RoomError
+from packhorse.store.store_folder import file_sizes
 
 __all__ = ["Room", "RoomLimits", "used_bytes"]
 
@@ -103,13 +105,6 @@ def used_bytes(path: Path) -> int:
     """Return how many bytes of content a store has on its disk, finished or not."""
     total = 0
     for folder in _FOLDERS:
-        try:
-            with os.scandir(path / folder) as entries:
-                for entry in entries:
-                    try:
-                        total += entry.stat(follow_symlinks=False).st_size
-                    except FileNotFoundError:
-                        continue
-        except FileNotFoundError:
-            continue
+        with suppress(FileNotFoundError):
+            total += sum(size for _, size in file_sizes(path / folder))
     return total

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ __all__ = [
     "DATABASE",
     "INCOMING",
     "blob_name",
+    "file_sizes",
     "is_store",
     "make_folder",
     "store_error",
@@ -34,6 +36,18 @@ def is_store(path: Path) -> bool:
 def blob_name(digest: Digest) -> str:
     """Return where a blob lies in an OCI layout (image-layout.md, "Blobs")."""
     return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def file_sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name and the bytes of each file in a folder; what is removed meanwhile is left out.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                yield entry.name, entry.stat(follow_symlinks=False).st_size
 
 
 def write_all(fd: int, content: memoryview) -> None:

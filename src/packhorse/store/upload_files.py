@@ -18,9 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from packhorse.base.unfinished import discard
 from packhorse.base.units import MIB
 from packhorse.oci.digest import Digest
 from packhorse.store.refusals import BusyError, OffsetError, RoomError, WrongDigestError
+from packhorse.store.store_folder import file_sizes
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -186,10 +188,7 @@ class UploadFiles:
             os.fsync(fd)
             yield path, size
         finally:
-            try:
-                path.unlink(missing_ok=True)
-            finally:
-                os.close(fd)
+            discard(path, fd)
 
     def cancel(self, repository: str, upload: str) -> bool:
         """Forget an upload; False when there is no such upload.
@@ -200,22 +199,14 @@ class UploadFiles:
         fd = self._open(repository, upload)
         if fd is None:
             return False
-        try:
-            self._recall(upload, -1)
-            self._path(repository, upload).unlink(missing_ok=True)
-        finally:
-            os.close(fd)
+        self._recall(upload, -1)
+        discard(self._path(repository, upload), fd)
         return True
 
     def usage(self) -> tuple[int, int]:
         """Return how many uploads there are, and their bytes."""
-        count = size = 0
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    size += entry.stat(follow_symlinks=False).st_size
-                    count += 1
-        return count, size
+        sizes = [size for _, size in file_sizes(self._folder)]
+        return len(sizes), sum(sizes)
 
     def expire(self, older_than_seconds: float) -> int:
         """Remove uploads that nobody has added to for so long; return how many."""
