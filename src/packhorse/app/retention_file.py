@@ -64,10 +64,7 @@ def parse_retention(content: bytes, where: str) -> Retention:
         ConfigError: It has mistakes: all of them are listed.
     """
     document = read_located(content, where, strict_keys=True)
-    mistakes = shape.Mistakes(document)
-    shape.check(document, _File, mistakes)
-    mistakes.raise_any()
-    found = shape.convert(document, _File)
+    found = shape.checked(document, _File)
     return Retention(
         repositories=tuple(
             RepositoryRule(rule.match, rule.tags, _keep(document, ("repositories", place, "keep"), rule.keep))

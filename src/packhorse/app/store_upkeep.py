@@ -51,7 +51,7 @@ class StoreUpkeep:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Stop; a collection that is at work is waited for, a step of it at most."""
+        """Stop; a collection that is at work is waited for until its end."""
         self._stop.set()
         self._thread.join()
 

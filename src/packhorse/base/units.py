@@ -39,9 +39,9 @@ def parse_bytes(text: str) -> int:
     if match is None:
         message = f"expected a size such as 200GiB or 500MB, found {text[:60]!r}"
         raise ValueError(message)
-    return (
-        int(float(match[1]) * _SIZES[match[2] or "B"]) if "." in match[1] else int(match[1]) * _SIZES[match[2] or "B"]
-    )
+    # Whole numbers stay exact, however large.
+    number = float(match[1]) if "." in match[1] else int(match[1])
+    return int(number * _SIZES[match[2] or "B"])
 
 
 def parse_duration(text: str) -> int:

@@ -52,10 +52,7 @@ def loads(data: bytes | str, where: str) -> Lock:
         line = content.count(b"\n", 0, conflict.start()) + 1
         raise ConfigError(f"{where}:{line}:1: a merge conflict was left in the lock", hint=_AGAIN)
     document = read_located(data, where, strict_keys=True)
-    mistakes = shape.Mistakes(document)
-    shape.check(document, Lock, mistakes)
-    mistakes.raise_any(hint=_AGAIN)
-    return shape.convert(document, Lock)
+    return shape.checked(document, Lock, hint=_AGAIN)
 
 
 def _mapping(mapping: dict[str, Any], indent: str) -> Iterator[str]:

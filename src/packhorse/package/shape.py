@@ -18,7 +18,7 @@ from packhorse.base.spelling import nearest
 from packhorse.package.source_text import Span
 from packhorse.package.yaml_document import LocatedDocument, Path, kind_of
 
-__all__ = ["Mistakes", "check", "convert", "path_text"]
+__all__ = ["Mistakes", "check", "checked", "convert", "path_text"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,18 @@ def convert_value(value: Any, type_: type[T], where: str) -> T:
 def check(document: LocatedDocument, type_: type, mistakes: Mistakes) -> None:
     """Add each place where ``document`` does not have the shape of ``type_``."""
     _Walk(mistakes).value(document.value, _type_info(type_), ())
+
+
+def checked(document: LocatedDocument, type_: type[T], *, hint: str | None = None) -> T:
+    """Return the document as ``type_``.
+
+    Raises:
+        ConfigError: It does not have that shape: all mistakes are listed.
+    """
+    mistakes = Mistakes(document)
+    check(document, type_, mistakes)
+    mistakes.raise_any(hint=hint)
+    return convert(document, type_)
 
 
 def path_text(path: Path) -> str:

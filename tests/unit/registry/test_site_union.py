@@ -9,17 +9,13 @@ import pytest
 
 from packhorse.app.serve import Sources, open_sources
 from packhorse.base.errors import RegistryError, UsageError
-from packhorse.base.events import NullReporter
-from packhorse.bundle.sources import BytesSource
 from packhorse.oci import graph
-from packhorse.oci.copy import Root, copy_graph
 from packhorse.oci.digest import Digest
-from packhorse.oci.distribution_client import RegistryClient, Repository
 from packhorse.oci.model import Descriptor
-from packhorse.oci.registry_settings import RegistrySettings
 from packhorse.registry.names import writable_name
 from packhorse.registry.ports import Catalog
 from packhorse.store.directory_site import DirectorySite
+from tests.support.client_pushing import push
 from tests.support.layouts import write_layout
 from tests.support.packages import Upstream
 from tests.support.serving import Server, running
@@ -47,18 +43,6 @@ class Bed:
 @pytest.fixture
 def bed(tmp_path: Path) -> Bed:
     return Bed(tmp_path)
-
-
-@contextmanager
-def repository(server: Server, path: str) -> Iterator[Repository]:
-    with RegistryClient(RegistrySettings()) as client:
-        yield client.repository(f"{server.host}:{server.port}/{path}", direct=True)
-
-
-def push(server: Server, path: str, upstream: Upstream, image: Descriptor, *tags: str) -> None:
-    with repository(server, path) as target:
-        source = BytesSource(upstream.blobs.content)
-        copy_graph(source, target, [Root(image, tags)], workers=2, reporter=NullReporter())
 
 
 def check_whole(catalog: Catalog, name: str, tag: str, image: Descriptor) -> None:

@@ -48,10 +48,8 @@ def load_access(path: Path, *, with_certificates: bool = False) -> LoadedAccess:
         ConfigError: It, or one of the files, cannot be read or has mistakes: all of them are listed.
     """
     document = read_located(read_file(path, str(path)), str(path), strict_keys=True)
+    access = shape.checked(document, Access)
     mistakes = shape.Mistakes(document)
-    shape.check(document, Access, mistakes)
-    mistakes.raise_any()
-    access = shape.convert(document, Access)
     files = _Files(path.parent, mistakes)
     users = files.read(access.users_file, ("usersFile",), parse_users) or {}
     key = files.read(access.tokens.key_file, ("tokens", "keyFile"), _read_key)

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from packhorse.base.errors import ConfigError
-from packhorse.registry.access.access_file import load_access
+from packhorse.registry.access.access_file import LoadedAccess, load_access
 from packhorse.registry.access.failed_logins import FailedLogins, address_of
 from packhorse.registry.access.htpasswd import hash_password, is_right, parse_users, write_users
 from tests.support.guarding import ACCESS
 from tests.support.guarding import write_users as make_users
 
 
-def load(folder: Path, text: str, **settings: bool) -> None:
+def load(folder: Path, text: str, **settings: bool) -> LoadedAccess:
     """Write a file and read it."""
     make_users(folder, "admin", "node", "ci", "cleaner")
     (folder / "token.key").write_text("k" * 40)
     (folder / "access.yaml").write_text(text)
-    load_access(folder / "access.yaml", **settings)
+    return load_access(folder / "access.yaml", **settings)
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
@@ -57,7 +57,8 @@ def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
 
 
 def test_users_need_not_be_in_a_file_where_certificates_name_them(tmp_path: Path) -> None:
-    load(tmp_path, ACCESS.replace("users: [ci]", "users: [robot]"), with_certificates=True)
+    loaded = load(tmp_path, ACCESS.replace("users: [ci]", "users: [robot]"), with_certificates=True)
+    assert any("robot" in rule.users for rule in loaded.access.rules)
 
 
 def test_a_short_secret_is_refused(tmp_path: Path) -> None:
