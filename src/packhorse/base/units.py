@@ -35,10 +35,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: It is written in another way.
     """
-    match = _BYTES.fullmatch(text.strip())
-    if match is None:
-        message = f"expected a size such as 200GiB or 500MB, found {text[:60]!r}"
-        raise ValueError(message)
+    match = _read(_BYTES, text, "a size such as 200GiB or 500MB")
     # Whole numbers stay exact, however large.
     number = float(match[1]) if "." in match[1] else int(match[1])
     return int(number * _SIZES[match[2] or "B"])
@@ -50,11 +47,15 @@ def parse_duration(text: str) -> int:
     Raises:
         ValueError: It is written in another way.
     """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        message = f"expected a duration such as 15min, 24h or 90d, found {text[:60]!r}"
-        raise ValueError(message)
+    match = _read(_DURATION, text, "a duration such as 15min, 24h or 90d")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def _read(form: re.Pattern[str], text: str, expected: str) -> re.Match[str]:
+    match = form.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"expected {expected}, found {text[:60]!r}")
+    return match
 
 
 def format_bytes(count: int) -> str:
