@@ -51,6 +51,18 @@ def blobs(site: DirectorySite) -> set[str]:
     return {f"sha256:{path.name}" for path in (site.path / "blobs" / "sha256").iterdir()}
 
 
+def collect_before_the_next_change(site: DirectorySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a collection come between the store's look and its lock."""
+    real = site._names.transaction
+
+    def late() -> object:
+        monkeypatch.undo()
+        collect(site)
+        return real()
+
+    monkeypatch.setattr(site._names, "transaction", late)
+
+
 def age(site: DirectorySite, seconds: float) -> None:
     """Let everything be so much older."""
     with closing(sqlite3.connect(site.path / "packhorse.db")) as database, database:
@@ -289,14 +301,7 @@ def test_a_blob_that_goes_while_it_is_mounted_is_not_mounted(
     site: DirectorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = push_blob(site, b"here for a moment")
-    real = site._names.transaction
-
-    def late() -> object:
-        monkeypatch.undo()
-        collect(site)
-        return real()
-
-    monkeypatch.setattr(site._names, "transaction", late)
+    collect_before_the_next_change(site, monkeypatch)
     assert site.mount(OTHER, digest, NAME) is None
     assert site.blob(OTHER, digest) is None
 
@@ -307,14 +312,7 @@ def test_a_name_is_not_given_to_what_goes_meanwhile(
     image = upstream.manifest()
     for digest, content in upstream.blobs.content.items():
         site.push(Descriptor(media_type="x/y", digest=digest, size=len(content)), BytesSource({digest: content}))
-    real = site._names.transaction
-
-    def late() -> object:
-        monkeypatch.undo()
-        collect(site)
-        return real()
-
-    monkeypatch.setattr(site._names, "transaction", late)
+    collect_before_the_next_change(site, monkeypatch)
     with pytest.raises(IntegrityError, match="collected from the store"):
         site.tag(image, f"{NAME}:1")
     assert site.manifest(NAME, "1") is None
